@@ -1,0 +1,135 @@
+# shellcheck shell=bash
+# The slow checks. A step NAME is a function step_NAME, whose output is shown;
+# it fails when one of its commands does.
+
+# name | what it does
+STEPS='
+format|every C and C++ file is formatted as .clang-format asks
+layers|includes go down the layers only; runtime/ does not use malloc
+tidy|clang-tidy over runtime/ and api/
+clang|everything builds with clang, thread safety analysis included
+ubsan|tests with the undefined behaviour sanitizer
+tsan|tests with the thread sanitizer, slow ones tagged "threads" included
+slow|slow tests, optimized: stress, model-based, long runs
+asan-slow|slow tests with the address sanitizer
+fuzz|each fuzzer for a minute
+'
+
+step_format() {
+  need_packages formatting
+  tools/format_check
+}
+
+step_layers() {
+  need_packages build
+  tools/layering_check --self-test
+  tools/layering_check
+}
+
+step_tidy() {
+  need_packages build tidy
+  tools/tidy
+}
+
+step_clang() {
+  need_packages build libraries clang
+  bazel_run build --config=clang --keep_going //...
+}
+
+step_ubsan() {
+  need_packages build libraries
+  run_tagged_tests ubsan -slow,-noubsan
+}
+
+step_tsan() {
+  need_packages build libraries clang
+  run_tagged_tests tsan -slow,-notsan
+  run_tagged_tests tsan threads,-notsan
+}
+
+step_slow() {
+  need_packages build libraries
+  run_tagged_tests opt slow
+}
+
+step_asan-slow() {
+  need_packages build libraries
+  run_tagged_tests asan slow,-noasan
+}
+
+step_fuzz() {
+  need_packages build libraries clang
+  local fuzzers fuzzer bin
+  mapfile -t fuzzers < <(bazel query --noshow_progress \
+    'kind(cc_binary, attr(tags, fuzz, //tests/...))' </dev/null)
+  if ((${#fuzzers[@]} == 0)); then
+    echo "there are no fuzzers"
+    return
+  fi
+  bazel_run build --config=fuzz "${fuzzers[@]}"
+  bin=$(bin_directory fuzz)
+  for fuzzer in "${fuzzers[@]}"; do
+    say "$fuzzer"
+    "$bin/$(path_of_label "$fuzzer")" -max_total_time=60 -print_final_stats=1
+  done
+}
+
+# run_tagged_tests CONFIG TAGS
+run_tagged_tests() {
+  scratch_directory
+  run_tests "$1" "$DEV_SCRATCH/events" --build_tests_only \
+    --test_tag_filters="$2" //...
+}
+
+step_names() {
+  cut -d '|' -f 1 <<<"$STEPS" | grep .
+}
+
+run_check() {
+  local chosen=() name status start results=() failures=0
+  case ${1:-} in
+    --list)
+      no_arguments 'check --list' "${@:2}"
+      while IFS='|' read -r name what; do
+        [[ -z $name ]] || printf '%-10s %s\n' "$name" "$what"
+      done <<<"$STEPS"
+      return
+      ;;
+    -*) usage "check has no option '$1'" ;;
+  esac
+  mapfile -t chosen < <(step_names)
+  if (($#)); then
+    for name in "$@"; do
+      [[ " ${chosen[*]} " == *" $name "* ]] || usage "check has no step '$name'"
+    done
+    chosen=("$@")
+  fi
+
+  scratch_directory
+  for name in "${chosen[@]}"; do
+    say "check $name"
+    start=$SECONDS
+    # Not as a condition, where bash would go on after a failed command.
+    set +e
+    (
+      set -e
+      "step_$name"
+    )
+    status=$?
+    set -e
+    if ((status == 0)); then
+      status=passed
+    else
+      status=FAILED
+      failures=$((failures + 1))
+    fi
+    results+=("$(printf '%-10s %-7s %6s' "$name" "$status" \
+      "$(minutes $((SECONDS - start)))")")
+    say "check $name: $status"
+  done
+
+  echo
+  echo 'step       result  min:sec'
+  printf '%s\n' "${results[@]}"
+  ((failures == 0))
+}

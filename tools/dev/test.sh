@@ -1,0 +1,32 @@
+# shellcheck shell=bash
+
+# run_tests CONFIG EVENTS OPTION...: runs tests with a configuration, writes
+# Bazel's account of it to the file EVENTS. No test to run is no failure.
+run_tests() {
+  local config=$1 events=$2 status=0
+  shift 2
+  bazel_run test --config="$config" --keep_going \
+    --build_event_json_file="$events" "$@" || status=$?
+  # Bazel says 4 when it built everything and there was no test.
+  ((status == 4)) && status=0
+  return "$status"
+}
+
+run_test() {
+  no_arguments test "$@"
+  need_packages build libraries
+  scratch_directory
+  local start=$SECONDS opt_status=0 asan_status=0
+
+  say "1 of 2: everything, optimized"
+  run_tests opt "$DEV_SCRATCH/opt" --test_tag_filters=-slow //... ||
+    opt_status=$?
+
+  say "2 of 2: the tests with the address sanitizer"
+  run_tests asan "$DEV_SCRATCH/asan" --build_tests_only \
+    --test_tag_filters=-slow,-noasan //... || asan_status=$?
+
+  say "after $(minutes $((SECONDS - start))) minutes"
+  python3 tools/dev/test_summary.py \
+    "opt:$opt_status:$DEV_SCRATCH/opt" "asan:$asan_status:$DEV_SCRATCH/asan"
+}
