@@ -3,7 +3,8 @@
 load(":system_repository.bzl", "system_repository")
 
 # In no order that a linker could use, hence the group. Archives contribute only
-# the members that something refers to.
+# the members that something refers to. Debian does not compile them as position
+# independent code: a shared library can use Abseil's headers, but none of these.
 _ABSEIL_ARCHIVES = [
     "base",
     "bad_optional_access",

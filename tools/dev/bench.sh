@@ -26,6 +26,8 @@ run_bench() {
     </dev/null | sort)
   ((${#benchmarks[@]})) || fail "there are no benchmarks"
 
+  say "(that the library is a debug build, as the programs warn, is about
+   Debian's benchmark library; what they measure is optimized)"
   scratch_directory
   mkdir -p "$DEV_SCRATCH/bench"
   for benchmark in "${benchmarks[@]}"; do
