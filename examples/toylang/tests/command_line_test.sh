@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Options, exit statuses and what is printed where.
+#
+# usage: command_line_test.sh TOYLANG
+set -u
+toylang=$1
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failures=0
+
+# program NAME: the standard input becomes a program.
+program() {
+  cat >"$scratch/$1.toy"
+}
+
+# check STATUS TEXT ARGUMENT...: toylang exits with the status, and prints the
+# text somewhere.
+check() {
+  local wanted_status=$1 wanted_text=$2 output status=0
+  shift 2
+  output=$(cd "$scratch" && "$toylang" "$@" 2>&1) || status=$?
+  if ((status != wanted_status)) || [[ $output != *"$wanted_text"* ]]; then
+    echo "FAILED: toylang $*"
+    echo "  exit status $status, should be $wanted_status; output:"
+    head -20 <<<"$output" | sed 's/^/  /'
+    echo "  should contain: $wanted_text"
+    failures=$((failures + 1))
+  fi
+}
+
+[[ $toylang == /* ]] || toylang=$PWD/$toylang
+
+program arguments <<<'print(args())'
+program grow <<'EOF2'
+fn grow(list) {
+  while true { list.push([list.len(), "an element"]) }
+}
+grow([])
+EOF2
+program garbage <<'EOF2'
+for i in range(300000) { [i, "x" + str(i)] }
+print("done")
+EOF2
+program wrong <<<'print(1 +)'
+
+check 0 'usage: toylang [OPTION]... FILE' --help
+check 2 'which program?'
+check 2 'unknown option --gc-statistics' --gc-statistics arguments.toy
+check 2 '--heap-limit needs a size' --heap-limit=64X arguments.toy
+check 2 '--heap-limit needs a size' --heap-limit= arguments.toy
+check 2 '--heap-limit needs a size' --heap-limit=99999999999G arguments.toy
+check 2 '--gc-stress needs a number' --gc-stress=0 arguments.toy
+check 2 '--gc-stress needs a number' --gc-stress arguments.toy
+check 2 'cannot read missing.toy' missing.toy
+check 2 'cannot read .' .
+check 65 'wrong.toy:1:10: syntax error: expected an expression' wrong.toy
+
+check 0 '["a", "--gc-stats", "b c"]' arguments.toy a --gc-stats 'b c'
+check 0 '[]' --gc-verify --heap-limit=1G arguments.toy
+check 0 '[]' --gc-stress=3 arguments.toy
+
+check 1 'runtime error: out of memory' --heap-limit=16M grow.toy
+check 1 'grow.toy:2 in grow' --heap-limit=16M grow.toy
+check 0 'done' --heap-limit=16M garbage.toy
+check 0 'gc 1 (growth): paused ' --gc-stats garbage.toy
+check 0 'gc-stats: collections=' --gc-stats garbage.toy
+check 1 'gc-stats: collections=' --gc-stats --heap-limit=16M grow.toy
+
+if ((failures > 0)); then
+  echo "$failures failed"
+  exit 1
+fi
+echo "all passed"
