@@ -39,25 +39,26 @@ bool Sort(BuiltinCall& call) {
          call.Return(Value::Reference(Receiver(call)));
 }
 
-// Calls function(element) for each element, and use(element, result).
+Rooted<Object> Root(Heap& heap, Value value) {
+  return Rooted<Object>(heap, value.IsReference() ? value.AsObject() : nullptr);
+}
+
+// Calls function(element) for each element, and use(element, result), which may
+// allocate: the function may have taken the element out of the list, and the
+// result is nowhere else yet.
 template <typename Use>
 bool ForEach(BuiltinCall& call, Use use) {
   for (uint32_t i = 0; i < Receiver(call)->count; i++) {
     const Value element = Receiver(call)->elements[i];
+    const auto element_root = Root(call.heap, element);
     Value result;
     if (!call.interpreter.Call(call.Argument(0), &element, 1, &result)) {
       return false;
     }
+    const auto result_root = Root(call.heap, result);
     if (!use(element, result)) return call.FailOutOfMemory();
   }
   return true;
-}
-
-// The function may have removed the element from the list, and the result is
-// nowhere yet. Both are kept alive while the new list grows.
-bool PushRooted(Heap& heap, List* list, Value value) {
-  Rooted<Object> rooted(heap, value.IsReference() ? value.AsObject() : nullptr);
-  return ListPush(heap, list, value);
 }
 
 bool MapElements(BuiltinCall& call) {
@@ -65,7 +66,7 @@ bool MapElements(BuiltinCall& call) {
   if (!results) return call.FailOutOfMemory();
   return ForEach(call,
                  [&](Value, Value result) {
-                   return PushRooted(call.heap, results.get(), result);
+                   return ListPush(call.heap, results.get(), result);
                  }) &&
          call.ReturnObject(results.get());
 }
@@ -76,7 +77,7 @@ bool Filter(BuiltinCall& call) {
   return ForEach(call,
                  [&](Value element, Value result) {
                    return !result.IsTruthy() ||
-                          PushRooted(call.heap, results.get(), element);
+                          ListPush(call.heap, results.get(), element);
                  }) &&
          call.ReturnObject(results.get());
 }
