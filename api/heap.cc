@@ -1,0 +1,369 @@
+// Heaps, limits, collections, finalizers, fork.
+
+#include <cstring>
+#include <new>
+
+#include "api/internal.h"
+#include "runtime/base/embedder_call.h"
+
+namespace loam {
+namespace {
+
+// The embedder's callbacks live in the options' copy inside the heap.
+struct EmbedderCallbacks {
+  loam_callbacks callbacks;
+};
+
+const loam_callbacks& CallbacksOf(Runtime* runtime) {
+  return static_cast<const EmbedderCallbacks*>(
+             runtime->options().callbacks.embedder)
+      ->callbacks;
+}
+
+loam_cycle_info Convert(const CycleInfo& info) {
+  loam_cycle_info converted = {};
+  converted.struct_size = sizeof(converted);
+  converted.number = info.number;
+  converted.reason = static_cast<loam_cycle_reason>(info.reason);
+  converted.pause_ns = info.pause_ns;
+  converted.mark_ns = info.mark_ns;
+  converted.live_bytes_before = info.live_bytes_before;
+  converted.live_bytes = info.live_bytes;
+  converted.live_objects = info.live_objects;
+  converted.next_trigger_bytes = info.next_trigger;
+  return converted;
+}
+
+bool CallOutOfMemory(Runtime* runtime, size_t requested) {
+  const loam_callbacks& c = CallbacksOf(runtime);
+  int again = 0;
+  EmbedderCall("the out-of-memory callback", [&] {
+    again = c.out_of_memory(Wrap(runtime), requested, c.data);
+  });
+  return again != 0;
+}
+void CallCycleBegin(Runtime* runtime, const CycleInfo& info) {
+  const loam_callbacks& c = CallbacksOf(runtime);
+  const loam_cycle_info converted = Convert(info);
+  EmbedderCall("the cycle-begin callback",
+               [&] { c.cycle_begin(Wrap(runtime), &converted, c.data); });
+}
+void CallCycleEnd(Runtime* runtime, const CycleInfo& info) {
+  const loam_callbacks& c = CallbacksOf(runtime);
+  const loam_cycle_info converted = Convert(info);
+  EmbedderCall("the cycle-end callback",
+               [&] { c.cycle_end(Wrap(runtime), &converted, c.data); });
+}
+void CallLog(Runtime* runtime, const char* line) {
+  const loam_callbacks& c = CallbacksOf(runtime);
+  EmbedderCall("the log callback",
+               [&] { c.log(Wrap(runtime), line, c.data); });
+}
+void CallFatal(Runtime* runtime, const char* message) {
+  const loam_callbacks& c = CallbacksOf(runtime);
+  EmbedderCall("the fatal callback",
+               [&] { c.fatal(Wrap(runtime), message, c.data); });
+}
+
+ValueEncoding Convert(const loam_encoding& e) {
+  ValueEncoding converted;
+  converted.kind = static_cast<EncodingKind>(e.kind);
+  converted.low_tag_mask = e.low_tag_mask;
+  converted.low_tag_references = e.low_tag_references;
+  converted.nanbox_shift = e.nanbox_shift;
+  converted.nanbox_first_tag = e.nanbox_first_tag;
+  converted.nanbox_last_tag = e.nanbox_last_tag;
+  converted.nanbox_payload_mask = e.nanbox_payload_mask;
+  converted.decode = e.decode;
+  return converted;
+}
+
+RuntimeOptions Convert(const loam_options& o, const EmbedderCallbacks* given) {
+  RuntimeOptions r;
+  if (o.name != nullptr) snprintf(r.name, sizeof(r.name), "%s", o.name);
+  r.encoding = Convert(o.encoding);
+  r.types = Unwrap(o.types);
+  r.pacer.fixed = o.policy == LOAM_POLICY_FIXED;
+  r.pacer.gc_percent = o.gc_percent;
+  r.pacer.minimum_bytes = o.minimum_heap_bytes;
+  r.pacer.fixed_bytes = o.fixed_heap_size;
+  r.heap_limit = o.heap_limit == 0 ? kNoLimit : o.heap_limit;
+  r.memory_limit = o.memory_limit;
+  r.arena_hint = o.arena_hint;
+  r.raw_stores = o.raw_stores != 0;
+  r.weak_cleared_word = o.weak_cleared_word;
+  r.check.stress_interval = o.check.stress_interval;
+  r.check.stress_probability = o.check.stress_probability;
+  r.check.stress_seed = o.check.stress_seed;
+  r.check.poison = o.check.poison != 0;
+  r.check.verify_marking = o.check.verify_marking != 0;
+  r.check.check_stores = o.check.check_stores != 0;
+  r.check.check_threads = o.check.check_threads != 0;
+  r.check.forbid_foreign_references = o.check.forbid_foreign_references != 0;
+  r.check.abort_on_misuse = o.check.abort_on_misuse != 0;
+  const loam_callbacks& c = o.callbacks;
+  if (c.out_of_memory != nullptr) r.callbacks.out_of_memory = CallOutOfMemory;
+  if (c.cycle_begin != nullptr) r.callbacks.cycle_begin = CallCycleBegin;
+  if (c.cycle_end != nullptr) r.callbacks.cycle_end = CallCycleEnd;
+  if (c.log != nullptr) r.callbacks.log = CallLog;
+  if (c.fatal != nullptr) r.callbacks.fatal = CallFatal;
+  r.callbacks.embedder = given;
+  return r;
+}
+
+// What loam_heap_create checks before it looks at values.
+loam_status CheckShape(const loam_options* o, loam_heap** heap) {
+  constexpr char kCall[] = "loam_heap_create";
+  if (o == nullptr || heap == nullptr) {
+    return InvalidArgument(nullptr, kCall, o == nullptr ? "options" : "heap",
+                           "is NULL");
+  }
+  if (o->struct_size != sizeof(loam_options)) {
+    return InvalidArgument(nullptr, kCall, "options.struct_size",
+                           "is not sizeof(loam_options); initialise with "
+                           "loam_options_init");
+  }
+  if (o->abi_version != LOAM_ABI_VERSION ||
+      o->abi_layout != loam_abi_layout()) {
+    ErrorMessage message;
+    message.Format(
+        "loam_heap_create: options.abi_version, abi_layout: compiled against "
+        "ABI %u (layout %08x), the library has %u (%08x); compile again with "
+        "the library's headers",
+        o->abi_version, o->abi_layout, LOAM_ABI_VERSION, loam_abi_layout());
+    return Report(nullptr, Status::kAbiMismatch, message);
+  }
+  if (static_cast<unsigned>(o->encoding.kind) > LOAM_ENCODING_CALLBACK) {
+    return InvalidArgument(nullptr, kCall, "options.encoding.kind",
+                           "does not exist");
+  }
+  if (static_cast<unsigned>(o->policy) > LOAM_POLICY_FIXED) {
+    return InvalidArgument(nullptr, kCall, "options.policy", "does not exist");
+  }
+  const char* later = o->workers != 0            ? "options.workers"
+                      : o->platform != nullptr   ? "options.platform"
+                      : o->profile_rate != 0     ? "options.profile_rate"
+                                                 : nullptr;
+  if (later != nullptr) {
+    ErrorMessage message;
+    message.Format("%s: %s: not supported yet", kCall, later);
+    return Report(nullptr, Status::kNotSupported, message);
+  }
+  return LOAM_OK;
+}
+
+loam_status NullHeap(const char* call) {
+  return InvalidArgument(nullptr, call, "heap", "is NULL");
+}
+
+}  // namespace
+}  // namespace loam
+
+using namespace loam;  // NOLINT: the functions below are the C API itself.
+
+extern "C" {
+
+loam_status loam_heap_create(const loam_options* options, loam_heap** heap) {
+  const loam_status shape = CheckShape(options, heap);
+  if (shape != LOAM_OK) return shape;
+  auto* callbacks = new (std::nothrow) EmbedderCallbacks{options->callbacks};
+  ErrorMessage message;
+  Status status = Status::kOutOfMemory;
+  message.Format("loam_heap_create: out of memory");
+  Runtime* runtime = nullptr;
+  if (callbacks != nullptr) {
+    RuntimeOptions converted = Convert(*options, callbacks);
+    status = ApplyEnvironment(&converted, &message);
+    if (status == Status::kOk) status = CheckOptionRanges(converted, &message);
+    if (status == Status::kOk) {
+      status = Runtime::Create(converted, &runtime, &message);
+    }
+  }
+  if (status != Status::kOk) {
+    delete callbacks;
+    return Report(nullptr, status, message);
+  }
+  *heap = Wrap(runtime);
+  return LOAM_OK;
+}
+
+loam_status loam_heap_destroy(loam_heap* heap) {
+  if (heap == nullptr) return NullHeap("loam_heap_destroy");
+  const auto* callbacks = static_cast<const EmbedderCallbacks*>(
+      Unwrap(heap)->options().callbacks.embedder);
+  ErrorMessage message;
+  const Status status = Unwrap(heap)->Destroy(&message);
+  if (status != Status::kOk) {
+    return Report(Unwrap(heap), status, message);
+  }
+  delete callbacks;
+  return LOAM_OK;
+}
+
+loam_type_set* loam_heap_types(loam_heap* heap) {
+  RequireNonNull(heap, "loam_heap_types", "heap");
+  return Wrap(Unwrap(heap)->types());
+}
+
+loam_status loam_heap_set_gc_percent(loam_heap* heap, uint32_t percent) {
+  if (heap == nullptr) return NullHeap("loam_heap_set_gc_percent");
+  Unwrap(heap)->pacer()->set_gc_percent(percent);
+  return LOAM_OK;
+}
+
+loam_status loam_heap_set_fixed_size(loam_heap* heap, uint64_t bytes) {
+  if (heap == nullptr) return NullHeap("loam_heap_set_fixed_size");
+  Runtime* runtime = Unwrap(heap);
+  if (!runtime->options().pacer.fixed) {
+    return WrongState(runtime, "loam_heap_set_fixed_size", "heap",
+                      "its policy is growth");
+  }
+  if (bytes < (1 << 20)) {
+    return InvalidArgument(runtime, "loam_heap_set_fixed_size", "bytes",
+                           "must be at least 1 MiB");
+  }
+  runtime->pacer()->set_fixed_bytes(bytes);
+  runtime->page_heap()->set_max_span_bytes(bytes);
+  return LOAM_OK;
+}
+
+loam_status loam_heap_set_heap_limit(loam_heap* heap, uint64_t bytes) {
+  if (heap == nullptr) return NullHeap("loam_heap_set_heap_limit");
+  Unwrap(heap)->ledger()->set_limit(bytes == 0 ? kNoLimit : bytes);
+  return LOAM_OK;
+}
+
+loam_status loam_heap_set_memory_limit(loam_heap* heap, uint64_t bytes) {
+  if (heap == nullptr) return NullHeap("loam_heap_set_memory_limit");
+  if (bytes == LOAM_MEMORY_LIMIT_CGROUP) bytes = ReadCgroupMemoryLimit();
+  Unwrap(heap)->pacer()->set_memory_limit(bytes);
+  return LOAM_OK;
+}
+
+void loam_heap_options_print(loam_heap* heap, FILE* out) {
+  RequireNonNull(heap, "loam_heap_options_print", "heap");
+  RequireNonNull(out, "loam_heap_options_print", "out");
+  RuntimeOptions options = Unwrap(heap)->options();
+  options.pacer = Unwrap(heap)->pacer()->options();
+  options.memory_limit = options.pacer.memory_limit;
+  options.heap_limit = Unwrap(heap)->ledger()->limit();
+  PrintOptions(options, out);
+}
+
+const char* loam_heap_last_error(loam_heap* heap) {
+  RequireNonNull(heap, "loam_heap_last_error", "heap");
+  return Unwrap(heap)->last_error();
+}
+
+loam_status loam_collect(loam_mutator* m, loam_collect_kind kind) {
+  Mutator* mutator = RequireMutator(m, "loam_collect");
+  if (kind != LOAM_COLLECT_FULL) {
+    return InvalidArgument(mutator->runtime, "loam_collect", "kind",
+                           "does not exist");
+  }
+  if (!mutator->runtime->Collect(mutator, CycleReason::kRequested,
+                                 /*sweep_all=*/true)) {
+    return WrongState(mutator->runtime, "loam_collect", "m",
+                      "collections are disabled");
+  }
+  return LOAM_OK;
+}
+
+void loam_gc_disable(loam_mutator* m) {
+  Mutator* mutator = RequireMutator(m, "loam_gc_disable");
+  mutator->gc_disabled_depth++;
+  mutator->runtime->cycle()->Disable();
+}
+
+loam_status loam_gc_enable(loam_mutator* m) {
+  Mutator* mutator = RequireMutator(m, "loam_gc_enable");
+  if (mutator->gc_disabled_depth == 0) {
+    return WrongState(mutator->runtime, "loam_gc_enable", "m",
+                      "this mutator has not disabled collections");
+  }
+  mutator->gc_disabled_depth--;
+  mutator->runtime->cycle()->Enable();
+  return LOAM_OK;
+}
+
+void loam_external_adjust(loam_mutator* m, int64_t bytes) {
+  RequireMutator(m, "loam_external_adjust")
+      ->runtime->AdjustExternalBytes(bytes);
+}
+
+size_t loam_heap_release_memory(loam_heap* heap) {
+  RequireNonNull(heap, "loam_heap_release_memory", "heap");
+  return Unwrap(heap)->ReleaseMemory();
+}
+
+// ---- Finalizers
+
+loam_status loam_finalizer_set(loam_mutator* m, void* object,
+                               loam_finalizer_fn fn, void* data,
+                               loam_finalizer_mode mode) {
+  Mutator* mutator = RequireMutator(m, "loam_finalizer_set");
+  Runtime* runtime = mutator->runtime;
+  if (object == nullptr || fn == nullptr) {
+    return InvalidArgument(runtime, "loam_finalizer_set",
+                           object == nullptr ? "object" : "fn", "is NULL");
+  }
+  if (mode != LOAM_FINALIZER_ORDERED) {
+    return NotSupported(runtime, "loam_finalizer_set: mode");
+  }
+  ErrorMessage message;
+  const Status status =
+      runtime->SetFinalizer(mutator, object, fn, data, &message);
+  return Report(runtime, status, message);
+}
+
+loam_status loam_finalizer_clear(loam_mutator* m, void* object) {
+  Mutator* mutator = RequireMutator(m, "loam_finalizer_clear");
+  if (object == nullptr) {
+    return InvalidArgument(mutator->runtime, "loam_finalizer_clear", "object",
+                           "is NULL");
+  }
+  ErrorMessage message;
+  const Status status =
+      mutator->runtime->ClearFinalizer(mutator, object, &message);
+  return Report(mutator->runtime, status, message);
+}
+
+loam_status loam_finalizers_run(loam_mutator* m, size_t max, size_t* ran,
+                                size_t* waiting) {
+  Mutator* mutator = RequireMutator(m, "loam_finalizers_run");
+  const size_t count = mutator->runtime->RunFinalizers(mutator, max);
+  if (ran != nullptr) *ran = count;
+  if (waiting != nullptr) {
+    *waiting = mutator->runtime->specials()->finalizer_queue()->size();
+  }
+  return LOAM_OK;
+}
+
+void loam_finalizers_on_ready(loam_heap* heap, void (*wake)(void* data),
+                              void* data) {
+  RequireNonNull(heap, "loam_finalizers_on_ready", "heap");
+  Unwrap(heap)->specials()->finalizer_queue()->SetWake(wake, data);
+}
+
+// ---- fork
+
+loam_status loam_fork_prepare(loam_mutator* m) {
+  Mutator* mutator = RequireMutator(m, "loam_fork_prepare");
+  // What is left to sweep is swept, so that the child starts with clean lists.
+  mutator->runtime->StopTheWorld(mutator);
+  mutator->runtime->FlushAndSweep();
+  return LOAM_OK;
+}
+
+void loam_fork_parent(loam_mutator* m) {
+  Mutator* mutator = RequireMutator(m, "loam_fork_parent");
+  mutator->runtime->StartTheWorld(mutator);
+}
+
+void loam_fork_child(loam_mutator* m) {
+  Mutator* mutator = RequireMutator(m, "loam_fork_child");
+  mutator->runtime->ResetAfterFork(mutator);
+  mutator->runtime->StartTheWorld(mutator);
+}
+
+}  // extern "C"

@@ -1,0 +1,174 @@
+// Statistics, walks, questions about addresses, facts for compilers.
+
+#include "api/internal.h"
+
+namespace loam {
+namespace {
+
+struct WalkCall {
+  loam_walk_fn fn;
+  void* data;
+};
+
+bool CallWalk(void* object, size_t bytes, const Type* type, void* data) {
+  const auto* call = static_cast<WalkCall*>(data);
+  return call->fn(object, bytes, Wrap(type), call->data) != 0;
+}
+
+bool FindObject(loam_heap* heap, const void* p, const char* call, Span** span,
+                uintptr_t* cell) {
+  RequireNonNull(heap, call, "heap");
+  return Unwrap(heap)->FindObject(Address(p), span, cell);
+}
+
+}  // namespace
+}  // namespace loam
+
+using namespace loam;  // NOLINT: the functions below are the C API itself.
+
+extern "C" {
+
+loam_status loam_heap_stats(loam_heap* heap, loam_stats* stats) {
+  constexpr char kCall[] = "loam_heap_stats";
+  if (heap == nullptr || stats == nullptr) {
+    return InvalidArgument(Unwrap(heap), kCall,
+                           heap == nullptr ? "heap" : "stats", "is NULL");
+  }
+  if (stats->struct_size != sizeof(loam_stats)) {
+    return InvalidArgument(Unwrap(heap), kCall, "stats->struct_size",
+                           "is not sizeof(loam_stats)");
+  }
+  const RuntimeStats s = Unwrap(heap)->stats();
+  stats->committed_bytes = s.committed_bytes;
+  stats->peak_committed_bytes = s.peak_committed_bytes;
+  stats->metadata_bytes = s.metadata_bytes;
+  stats->span_bytes = s.pages.span_bytes;
+  stats->free_page_bytes = s.pages.free_page_bytes;
+  stats->reserved_bytes = s.pages.reserved_bytes;
+  stats->external_bytes = s.external_bytes;
+  stats->live_bytes_estimate = s.live_estimate;
+  stats->allocated_bytes = s.allocated_bytes;
+  stats->trigger_bytes = s.trigger;
+  stats->cycles = s.cycle.cycles;
+  stats->live_bytes = s.cycle.live_bytes;
+  stats->live_objects = s.cycle.live_objects;
+  stats->total_pause_ns = s.cycle.total_pause_ns;
+  stats->longest_pause_ns = s.cycle.longest_pause_ns;
+  stats->last_pause_ns = s.cycle.last_pause_ns;
+  stats->total_mark_ns = s.cycle.total_mark_ns;
+  stats->swept_spans = s.swept_spans;
+  stats->freed_spans = s.pages.freed_spans;
+  stats->mutators = s.mutators;
+  stats->spans = s.pages.spans;
+  stats->types_with_typed_spans = s.typed_types;
+  stats->finalizers_set = s.finalizers_set;
+  stats->finalizers_waiting = s.finalizers_waiting;
+  return LOAM_OK;
+}
+
+loam_status loam_heap_walk(loam_mutator* m, loam_walk_fn fn, void* data) {
+  Mutator* mutator = RequireMutator(m, "loam_heap_walk");
+  if (fn == nullptr) {
+    return InvalidArgument(mutator->runtime, "loam_heap_walk", "fn", "is NULL");
+  }
+  WalkCall call = {fn, data};
+  mutator->runtime->Walk(mutator, CallWalk, &call);
+  return LOAM_OK;
+}
+
+size_t loam_object_size(loam_heap* heap, const void* object) {
+  Span* span;
+  uintptr_t cell;
+  return FindObject(heap, object, "loam_object_size", &span, &cell)
+             ? span->object_bytes()
+             : 0;
+}
+
+void* loam_object_base(loam_heap* heap, const void* interior) {
+  Span* span;
+  uintptr_t cell;
+  return FindObject(heap, interior, "loam_object_base", &span, &cell)
+             ? reinterpret_cast<void*>(cell)
+             : nullptr;
+}
+
+int loam_is_live_object(loam_heap* heap, const void* p) {
+  Span* span;
+  uintptr_t cell;
+  return FindObject(heap, p, "loam_is_live_object", &span, &cell) ? 1 : 0;
+}
+
+loam_status loam_heap_check(loam_mutator* m, loam_check_level level,
+                            void (*report)(const char* line, void* data),
+                            void* data) {
+  Mutator* mutator = RequireMutator(m, "loam_heap_check");
+  const size_t failures = mutator->runtime->Check(
+      mutator, level == LOAM_CHECK_FULL, report, data);
+  if (failures == 0) return LOAM_OK;
+  ErrorMessage message;
+  message.Format("loam_heap_check: %zu violated invariants", failures);
+  return Report(mutator->runtime, Status::kWrongState, message);
+}
+
+loam_status loam_find_path(loam_mutator* m, const void*) {
+  return NotSupported(RequireMutator(m, "loam_find_path")->runtime,
+                      "loam_find_path");
+}
+loam_status loam_heap_profile_write(loam_heap* heap, const char*) {
+  return NotSupported(Unwrap(heap), "loam_heap_profile_write");
+}
+loam_status loam_heap_snapshot_write(loam_mutator* m, const char*) {
+  return NotSupported(RequireMutator(m, "loam_heap_snapshot_write")->runtime,
+                      "loam_heap_snapshot_write");
+}
+
+loam_status loam_jit_info_get(loam_jit_info* info) {
+  if (info == nullptr || info->struct_size != sizeof(loam_jit_info)) {
+    return InvalidArgument(nullptr, "loam_jit_info_get", "info",
+                           info == nullptr
+                               ? "is NULL"
+                               : "struct_size is not sizeof(loam_jit_info)");
+  }
+  info->abi_version = LOAM_ABI_VERSION;
+  info->mutator_safepoint = offsetof(loam_mutator_abi, safepoint);
+  info->mutator_barrier = offsetof(loam_mutator_abi, barrier);
+  info->mutator_root_stack = offsetof(loam_mutator_abi, stack);
+  info->mutator_user_words = offsetof(loam_mutator_abi, user);
+  info->type_cursor_offset = offsetof(loam_type_abi, cursor_offset);
+  info->type_cell_size = offsetof(loam_type_abi, cell_size);
+  info->cursor_next = offsetof(loam_cursor, next);
+  info->cursor_limit = offsetof(loam_cursor, limit);
+  info->frame_stack = offsetof(loam_frame, stack);
+  info->frame_previous = offsetof(loam_frame, previous);
+  info->frame_map = offsetof(loam_frame, map);
+  info->frame_slots = sizeof(loam_frame);
+  info->stack_frames = offsetof(loam_root_stack, frames);
+  info->stack_next_handle = offsetof(loam_root_stack, next_handle);
+  info->stack_handle_limit = offsetof(loam_root_stack, handle_limit);
+  return LOAM_OK;
+}
+
+loam_status loam_cursor_of(loam_cursor_kind kind, size_t size,
+                           uint32_t* cursor_offset, uint32_t* cell_size) {
+  constexpr char kCall[] = "loam_cursor_of";
+  if (cursor_offset == nullptr || cell_size == nullptr) {
+    return InvalidArgument(
+        nullptr, kCall, cursor_offset == nullptr ? "cursor_offset" : "cell_size",
+        "is NULL");
+  }
+  if (kind != LOAM_CURSOR_BYTES && kind != LOAM_CURSOR_SLOTS) {
+    return InvalidArgument(nullptr, kCall, "kind", "does not exist");
+  }
+  if (size < 16 || size > kMaxSmallBytes) {
+    return InvalidArgument(nullptr, kCall, "size", "must be 16 to 32768");
+  }
+  const size_t size_class = SizeClassOf(size);
+  const SpanKind span_kind =
+      kind == LOAM_CURSOR_BYTES ? SpanKind::kNoscan : SpanKind::kSlots;
+  *cursor_offset = static_cast<uint32_t>(
+      CursorOffset(ClassedSpanClass(span_kind, size_class)));
+  *cell_size = static_cast<uint32_t>(ClassCellBytes(size_class));
+  return LOAM_OK;
+}
+
+}  // extern "C"

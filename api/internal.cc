@@ -1,0 +1,83 @@
+#include "api/internal.h"
+
+namespace loam {
+namespace {
+
+// loam_last_error: a property of the thread, for failures without a heap.
+thread_local ErrorMessage thread_error;
+
+}  // namespace
+
+loam_status Report(Runtime* runtime, Status status,
+                   const ErrorMessage& message) {
+  if (status == Status::kOk) return LOAM_OK;
+  thread_error = message;
+  if (runtime != nullptr) runtime->RememberError(status, message);
+  return static_cast<loam_status>(status);
+}
+
+loam_status InvalidArgument(Runtime* runtime, const char* call,
+                            const char* argument, const char* problem) {
+  ErrorMessage message;
+  message.Format("%s: %s: %s", call, argument, problem);
+  return Report(runtime, Status::kInvalidArgument, message);
+}
+
+loam_status WrongState(Runtime* runtime, const char* call,
+                       const char* argument, const char* problem) {
+  ErrorMessage message;
+  message.Format("%s: %s: %s", call, argument, problem);
+  return Report(runtime, Status::kWrongState, message);
+}
+
+loam_status NotSupported(Runtime* runtime, const char* call) {
+  ErrorMessage message;
+  message.Format("%s: not supported yet", call);
+  return Report(runtime, Status::kNotSupported, message);
+}
+
+void RequireNonNull(const void* argument, const char* call, const char* name) {
+  if (argument == nullptr) FatalMisuse("%s: %s is NULL", call, name);
+}
+
+Mutator* RequireMutator(loam_mutator* m, const char* call) {
+  if (m == nullptr) {
+    FatalMisuse("%s: m is NULL: has this thread called loam_mutator_attach?",
+                call);
+  }
+  CheckThread(Unwrap(m), call);
+  return Unwrap(m);
+}
+
+}  // namespace loam
+
+extern "C" {
+
+const char* loam_last_error(void) { return loam::thread_error.text; }
+
+const char* loam_status_name(loam_status status) {
+  switch (status) {
+    case LOAM_OK:
+      return "LOAM_OK";
+    case LOAM_INVALID_ARGUMENT:
+      return "LOAM_INVALID_ARGUMENT";
+    case LOAM_OUT_OF_MEMORY:
+      return "LOAM_OUT_OF_MEMORY";
+    case LOAM_NOT_SUPPORTED:
+      return "LOAM_NOT_SUPPORTED";
+    case LOAM_WRONG_STATE:
+      return "LOAM_WRONG_STATE";
+    case LOAM_NOT_FOUND:
+      return "LOAM_NOT_FOUND";
+    case LOAM_ABI_MISMATCH:
+      return "LOAM_ABI_MISMATCH";
+  }
+  return "unknown status";
+}
+
+uint32_t loam_version(void) {
+  return (LOAM_VERSION_MAJOR << 16) | (LOAM_VERSION_MINOR << 8) |
+         LOAM_VERSION_PATCH;
+}
+
+}  // extern "C"

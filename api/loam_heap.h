@@ -1,0 +1,225 @@
+/* Heaps: options, limits, collections, finalizers. */
+#ifndef LOAM_API_LOAM_HEAP_H_
+#define LOAM_API_LOAM_HEAP_H_
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/loam_inline.h"
+#include "api/loam_types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* When to collect. */
+typedef enum loam_policy {
+  LOAM_POLICY_GROWTH = 0, /* when the heap has grown by gc_percent */
+  LOAM_POLICY_FIXED       /* when fixed_heap_size bytes are in use */
+} loam_policy;
+
+#define LOAM_GC_PERCENT_DEFAULT 100
+#define LOAM_MINIMUM_HEAP_DEFAULT (4u << 20)
+#define LOAM_MEMORY_LIMIT_NONE UINT64_MAX /* no soft limit */
+#define LOAM_MEMORY_LIMIT_CGROUP 0 /* read the container's limit, if any */
+
+/* Debugging aids. All are off by default and slow; none needs a recompile. The
+ * environment variable named beside each one overrides it. */
+typedef struct loam_check_options {
+  /* Collect at every Nth allocation; 0: never. LOAM_STRESS */
+  uint32_t stress_interval;
+  /* Collect at each allocation with this probability. LOAM_STRESS_PROBABILITY
+   * and LOAM_STRESS_SEED (0: a fresh seed, printed to the log) */
+  double stress_probability;
+  uint64_t stress_seed;
+  /* Fill freed cells with 0xdb bytes. LOAM_POISON */
+  uint32_t poison;
+  /* Re-mark independently after marking, and compare: finds missed objects,
+   * references to free cells and to other loam heaps. LOAM_VERIFY */
+  uint32_t verify_marking;
+  /* Compare every slot with what went through the store functions, and check
+   * store and root arguments: finds raw stores, by type and field. Uses as much
+   * memory again as the heap, beyond heap_limit. LOAM_CHECK_STORES */
+  uint32_t check_stores;
+  /* Check that each mutator is used by one thread. LOAM_CHECK_THREADS */
+  uint32_t check_threads;
+  /* A reference to an address outside the heap is fatal; implies
+   * verify_marking. LOAM_CHECK_FOREIGN */
+  uint32_t forbid_foreign_references;
+  /* Misuse is fatal even where a status could say it. LOAM_ABORT_ON_MISUSE */
+  uint32_t abort_on_misuse;
+} loam_check_options;
+
+/* Worker threads of the embedder's own; later version. */
+typedef struct loam_platform loam_platform;
+
+typedef enum loam_cycle_reason {
+  LOAM_CYCLE_TRIGGER = 0, /* the heap reached its trigger */
+  LOAM_CYCLE_REQUESTED,   /* loam_collect */
+  LOAM_CYCLE_MEMORY,      /* an allocation could not be served otherwise */
+  LOAM_CYCLE_STRESS       /* check.stress_* */
+} loam_cycle_reason;
+
+/* One collection. At cycle begin only the first three fields are set. */
+typedef struct loam_cycle_info {
+  size_t struct_size;
+  uint64_t number; /* 1 for the first cycle of a heap */
+  loam_cycle_reason reason;
+  uint64_t pause_ns; /* the world stood still this long */
+  uint64_t mark_ns;  /* of which marking */
+  uint64_t live_bytes_before; /* an upper bound */
+  uint64_t live_bytes;        /* bytes of cells marked */
+  uint64_t live_objects;
+  uint64_t next_trigger_bytes;
+} loam_cycle_info;
+
+/* Callbacks. None may allocate on this heap or take a lock that is held across
+ * an allocation. Exceptions must not leave them. */
+typedef struct loam_callbacks {
+  /* No memory, even after a full collection: free something and return nonzero
+   * to try once more, or 0 to let the allocation return NULL. May leave by
+   * longjmp to a point that calls loam_unwind_to. Same thread as the allocation;
+   * `requested` bytes. */
+  int (*out_of_memory)(loam_heap *heap, size_t requested, void *data);
+  void (*cycle_begin)(loam_heap *heap, const loam_cycle_info *info, void *data);
+  void (*cycle_end)(loam_heap *heap, const loam_cycle_info *info, void *data);
+  /* One line without the newline. NULL: warnings go to standard error. */
+  void (*log)(loam_heap *heap, const char *line, void *data);
+  /* The message has been printed to standard error; return and the process
+   * aborts. */
+  void (*fatal)(loam_heap *heap, const char *message, void *data);
+  void *data;
+} loam_callbacks;
+
+/* Initialise with loam_options_init, then set what differs. */
+typedef struct loam_options {
+  size_t struct_size;
+  uint32_t abi_version; /* set by loam_options_init, checked by the library */
+  uint32_t abi_layout;  /* likewise: a digest of loam_inline.h's offsets */
+  const char *name;     /* for messages; NULL: "heap" */
+  loam_encoding encoding;
+  loam_type_set *types; /* NULL: the heap makes a set of its own */
+
+  loam_policy policy;
+  uint32_t gc_percent;         /* growth policy. LOAM_GC_PERCENT */
+  uint64_t minimum_heap_bytes; /* the trigger is never below. LOAM_MINIMUM_HEAP */
+  uint64_t fixed_heap_size;    /* fixed policy. LOAM_FIXED_HEAP */
+  /* Hard: committed bytes, metadata included, never exceed it; 0: none.
+   * LOAM_HEAP_LIMIT */
+  uint64_t heap_limit;
+  /* Soft: collect more often to stay below. LOAM_MEMORY_LIMIT */
+  uint64_t memory_limit;
+
+  uint32_t workers;              /* must be 0 in this version */
+  const loam_platform *platform; /* must be NULL in this version */
+  uint64_t profile_rate;         /* must be 0 in this version */
+  uintptr_t arena_hint; /* where to place the first arena; 0: the default */
+  uint32_t raw_stores;  /* nonzero: stores need not use the store functions */
+  loam_word weak_cleared_word; /* for later versions */
+  loam_check_options check;
+  loam_callbacks callbacks;
+} loam_options;
+
+/* The defaults: growth by 100 % over the live bytes from 4 MiB on, plain
+ * pointers as values, no limits but the container's. */
+static inline void loam_options_init(loam_options *options) {
+  memset(options, 0, sizeof(*options));
+  options->struct_size = sizeof(*options);
+  options->abi_version = LOAM_ABI_VERSION;
+  options->abi_layout = loam_abi_layout();
+  options->gc_percent = LOAM_GC_PERCENT_DEFAULT;
+  options->minimum_heap_bytes = LOAM_MINIMUM_HEAP_DEFAULT;
+  options->memory_limit = LOAM_MEMORY_LIMIT_CGROUP;
+}
+
+/* Creates a heap. Errors: LOAM_ABI_MISMATCH, LOAM_INVALID_ARGUMENT (an option
+ * out of range, an environment variable that cannot be read),
+ * LOAM_NOT_SUPPORTED, LOAM_OUT_OF_MEMORY. */
+LOAM_API loam_status loam_heap_create(const loam_options *options,
+                                      loam_heap **heap);
+
+/* Destroys a heap and all its objects. Finalizers that have not run are
+ * dropped. LOAM_WRONG_STATE while mutators are attached. */
+LOAM_API loam_status loam_heap_destroy(loam_heap *heap);
+
+/* The set given at creation, or the heap's own. */
+LOAM_API loam_type_set *loam_heap_types(loam_heap *heap);
+
+/* Changeable later; the new value counts from the next trigger computation. */
+LOAM_API loam_status loam_heap_set_gc_percent(loam_heap *heap, uint32_t percent);
+LOAM_API loam_status loam_heap_set_fixed_size(loam_heap *heap, uint64_t bytes);
+LOAM_API loam_status loam_heap_set_heap_limit(loam_heap *heap, uint64_t bytes);
+LOAM_API loam_status loam_heap_set_memory_limit(loam_heap *heap, uint64_t bytes);
+
+/* Prints every option with its effective value and where it came from. */
+LOAM_API void loam_heap_options_print(loam_heap *heap, FILE *out);
+
+/* The heap's last failure message; "" before the first. Valid until the heap's
+ * next failing call. */
+LOAM_API const char *loam_heap_last_error(loam_heap *heap);
+
+typedef enum loam_collect_kind {
+  /* Returns when marking and sweeping are complete: everything dead is freed or
+   * on the finalizer queue. */
+  LOAM_COLLECT_FULL = 0
+} loam_collect_kind;
+
+/* Safepoint. LOAM_WRONG_STATE while collections are disabled. */
+LOAM_API loam_status loam_collect(loam_mutator *m, loam_collect_kind kind);
+
+/* Nests, per mutator; while any mutator has it disabled no collection starts,
+ * and allocation may reach the limit. */
+LOAM_API void loam_gc_disable(loam_mutator *m);
+LOAM_API loam_status loam_gc_enable(loam_mutator *m);
+
+/* Reports bytes that objects hold outside the heap; they feed the trigger. The
+ * total never falls below zero. Not a safepoint. */
+LOAM_API void loam_external_adjust(loam_mutator *m, int64_t bytes);
+
+/* Gives free pages back to the OS; returns the bytes given back. */
+LOAM_API size_t loam_heap_release_memory(loam_heap *heap);
+
+/* ---- Finalizers -------------------------------------------------------- */
+
+typedef enum loam_finalizer_mode {
+  /* A finalizable object keeps what it refers to alive, so a chain is finalized
+   * one link per cycle from its head, and a cycle never. */
+  LOAM_FINALIZER_ORDERED = 0,
+  LOAM_FINALIZER_UNORDERED /* later version */
+} loam_finalizer_mode;
+
+/* Runs inside loam_finalizers_run, on its thread; may allocate. `object` is
+ * rooted during the call, and an ordinary object again afterwards. */
+typedef void (*loam_finalizer_fn)(loam_mutator *m, void *object, void *data);
+
+/* Sets the finalizer of an object, one per object (else LOAM_WRONG_STATE):
+ * when the object is found dead it is kept for one more cycle and queued. */
+LOAM_API loam_status loam_finalizer_set(loam_mutator *m, void *object,
+                                        loam_finalizer_fn fn, void *data,
+                                        loam_finalizer_mode mode);
+/* LOAM_NOT_FOUND if it has none, or has been queued already. */
+LOAM_API loam_status loam_finalizer_clear(loam_mutator *m, void *object);
+
+/* Runs up to `max` queued finalizers (0: all that are queued on entry). Writes
+ * how many ran and how many wait; either may be NULL. Safepoint. */
+LOAM_API loam_status loam_finalizers_run(loam_mutator *m, size_t max,
+                                         size_t *ran, size_t *waiting);
+
+/* `wake` is called, on the thread that sweeps, when finalizers are queued on an
+ * empty queue; it must not call loam. NULL to stop. */
+LOAM_API void loam_finalizers_on_ready(loam_heap *heap, void (*wake)(void *data),
+                                       void *data);
+
+/* ---- fork -------------------------------------------------------------- */
+
+/* Call prepare before fork(), then _parent or _child on the same thread. The
+ * child's heap has one mutator, `m`; others are gone. */
+LOAM_API loam_status loam_fork_prepare(loam_mutator *m);
+LOAM_API void loam_fork_parent(loam_mutator *m);
+LOAM_API void loam_fork_child(loam_mutator *m);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* LOAM_API_LOAM_HEAP_H_ */

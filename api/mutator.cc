@@ -1,0 +1,428 @@
+// Mutators, safepoints, allocation and stores: the functions behind
+// loam_inline.h, and those too large to inline.
+
+#include <cstring>
+
+#include "api/internal.h"
+#include "runtime/base/embedder_call.h"
+#include "runtime/object_allocator.h"
+
+namespace loam {
+namespace {
+
+static_assert(offsetof(Mutator, safepoint_word) ==
+              offsetof(loam_mutator_abi, safepoint));
+static_assert(offsetof(Mutator, barrier_word) ==
+              offsetof(loam_mutator_abi, barrier));
+static_assert(offsetof(Mutator, root_stack) ==
+              offsetof(loam_mutator_abi, stack));
+static_assert(offsetof(Mutator, user_words) == offsetof(loam_mutator_abi, user));
+static_assert(sizeof(AllocationCursor) == sizeof(loam_cursor));
+static_assert(offsetof(AllocationCursor, next) == offsetof(loam_cursor, next));
+static_assert(offsetof(AllocationCursor, limit) ==
+              offsetof(loam_cursor, limit));
+
+// NULL for a request that cannot be met, with the reason as the last error.
+void* TooLarge(Mutator* m, const char* call) {
+  ErrorMessage message;
+  message.Format("%s: out of memory: the size overflows", call);
+  (void)Report(m->runtime, Status::kOutOfMemory, message);
+  return nullptr;
+}
+
+void CheckType(Mutator* m, const loam_type* type, const char* call) {
+  RequireNonNull(type, call, "type");
+  // A type of another set has another heap's numbers: its cursor would be a
+  // wrong one.
+  if (m->runtime->options().check.check_stores &&
+      !m->runtime->types()->Contains(Unwrap(type))) {
+    FatalMisuse("%s: type: '%s' belongs to another type set than the heap '%s'",
+                call, Unwrap(type)->name, m->runtime->options().name);
+  }
+}
+
+void* AllocateArray(loam_mutator* m, const loam_type* type, size_t count,
+                    const char* call, AllocationMode mode) {
+  Mutator* mutator = RequireMutator(m, call);
+  CheckType(mutator, type, call);
+  const Type& t = *Unwrap(type);
+  size_t elements;
+  size_t bytes;
+  if (__builtin_mul_overflow(t.element_size, count, &elements) ||
+      __builtin_add_overflow(t.size, elements, &bytes)) {
+    return TooLarge(mutator, call);
+  }
+  if (t.is_fixed_size() && count != 0) {
+    (void)InvalidArgument(mutator->runtime, call, "count",
+                          "the type has no trailing array");
+    FatalMisuse("%s: count: type '%s' has no trailing array", call, t.name);
+  }
+  // A large object has no type word behind it: the address past a tail of
+  // nothing would be outside.
+  if (bytes == 0) bytes = 1;
+  return AllocateObject(mutator, t, bytes, mode);
+}
+
+void* AllocateSlotWords(loam_mutator* m, size_t count, const char* call,
+                        AllocationMode mode) {
+  Mutator* mutator = RequireMutator(m, call);
+  size_t bytes;
+  if (__builtin_mul_overflow(count, sizeof(loam_word), &bytes)) {
+    return TooLarge(mutator, call);
+  }
+  return AllocateSlots(mutator, bytes, mode);
+}
+
+// The barrier of every store that is not inlined.
+inline void Barrier(Mutator* m, const char* call, void* object, void* slot,
+                    loam_word word) {
+  if (m->barrier_word != 0) CheckStore(m, call, object, slot, word);
+}
+
+std::atomic_ref<uintptr_t> SlotRef(void* slot) {
+  return std::atomic_ref<uintptr_t>(*static_cast<uintptr_t*>(slot));
+}
+
+void Store(loam_mutator* m, const char* call, void* object, void* slot,
+           loam_word word) {
+  Mutator* mutator = RequireMutator(m, call);
+  if (object == nullptr || slot == nullptr) {
+    FatalMisuse("%s: %s is NULL", call, object == nullptr ? "object" : "slot");
+  }
+  Barrier(mutator, call, object, slot, word);
+  // Relaxed: publication between threads is the embedder's business.
+  SlotRef(slot).store(word, std::memory_order_relaxed);
+}
+
+}  // namespace
+}  // namespace loam
+
+using namespace loam;  // NOLINT: the functions below are the C API itself.
+
+extern "C" {
+
+// ---- Threads
+
+loam_status loam_mutator_attach(loam_heap* heap, const char* name,
+                                loam_mutator** m) {
+  if (heap == nullptr || m == nullptr) {
+    return InvalidArgument(Unwrap(heap), "loam_mutator_attach",
+                           heap == nullptr ? "heap" : "m", "is NULL");
+  }
+  ErrorMessage message;
+  Mutator* mutator = nullptr;
+  const Status status = Unwrap(heap)->Attach(name, &mutator, &message);
+  if (status == Status::kOk) *m = Wrap(mutator);
+  return Report(Unwrap(heap), status, message);
+}
+
+loam_status loam_mutator_detach(loam_mutator* m) {
+  if (m == nullptr) {
+    return InvalidArgument(nullptr, "loam_mutator_detach", "m", "is NULL");
+  }
+  Runtime* runtime = Unwrap(m)->runtime;
+  ErrorMessage message;
+  if (runtime->Current() != Unwrap(m)) {
+    return WrongState(runtime, "loam_mutator_detach", "m",
+                      "belongs to another thread");
+  }
+  const Status status = runtime->Detach(Unwrap(m), &message);
+  return Report(runtime, status, message);
+}
+
+loam_mutator* loam_mutator_current(loam_heap* heap) {
+  RequireNonNull(heap, "loam_mutator_current", "heap");
+  return Wrap(Unwrap(heap)->Current());
+}
+
+loam_heap* loam_mutator_heap(const loam_mutator* m) {
+  RequireNonNull(m, "loam_mutator_heap", "m");
+  return Wrap(Unwrap(m)->runtime);
+}
+
+void** loam_mutator_user_word(loam_mutator* m, unsigned index) {
+  RequireNonNull(m, "loam_mutator_user_word", "m");
+  if (index > 3) FatalMisuse("loam_mutator_user_word: index: %u", index);
+  return &Unwrap(m)->user_words[index];
+}
+
+void loam_safepoint(loam_mutator* m) {
+  Mutator* mutator = RequireMutator(m, "loam_safepoint");
+  if (mutator->safepoint_word.load(std::memory_order_relaxed) != 0) {
+    loam_safepoint_slow(m);
+  }
+}
+
+void loam_safepoint_slow(loam_mutator* m) {
+  Mutator* mutator = RequireMutator(m, "loam_safepoint");
+  mutator->runtime->Safepoint(mutator);
+}
+
+void loam_enter_native(loam_mutator* m) {
+  RequireNonNull(m, "loam_enter_native", "m");
+  Unwrap(m)->runtime->EnterNative(Unwrap(m));
+}
+
+loam_status loam_leave_native(loam_mutator* m) {
+  if (m == nullptr) {
+    return InvalidArgument(nullptr, "loam_leave_native", "m", "is NULL");
+  }
+  ErrorMessage message;
+  const Status status = Unwrap(m)->runtime->LeaveNative(Unwrap(m), &message);
+  return Report(Unwrap(m)->runtime, status, message);
+}
+
+void loam_call_native(loam_mutator* m, void (*fn)(void* data), void* data) {
+  RequireNonNull(m, "loam_call_native", "m");
+  loam_enter_native(m);
+  fn(data);
+  (void)loam_leave_native(m);
+}
+
+loam_status loam_stop_the_world(loam_mutator* m) {
+  Mutator* mutator = RequireMutator(m, "loam_stop_the_world");
+  mutator->runtime->StopTheWorld(mutator);
+  return LOAM_OK;
+}
+
+loam_status loam_start_the_world(loam_mutator* m) {
+  Mutator* mutator = RequireMutator(m, "loam_start_the_world");
+  if (mutator->world_stops == 0) {
+    return WrongState(mutator->runtime, "loam_start_the_world", "m",
+                      "this mutator has not stopped the world");
+  }
+  mutator->runtime->StartTheWorld(mutator);
+  return LOAM_OK;
+}
+
+// ---- Allocating
+
+void* loam_alloc(loam_mutator* m, const loam_type* type) {
+  return loam_alloc_slow(m, type);
+}
+
+void* loam_alloc_slow(loam_mutator* m, const loam_type* type) {
+  return AllocateArray(m, type, 0, "loam_alloc", AllocationMode::kMayCollect);
+}
+
+void* loam_alloc_array(loam_mutator* m, const loam_type* type, size_t count) {
+  return AllocateArray(m, type, count, "loam_alloc_array",
+                       AllocationMode::kMayCollect);
+}
+
+void* loam_alloc_bytes(loam_mutator* m, size_t size) {
+  return AllocateBytes(RequireMutator(m, "loam_alloc_bytes"), size,
+                       AllocationMode::kMayCollect);
+}
+
+void* loam_alloc_slots(loam_mutator* m, size_t count) {
+  return AllocateSlotWords(m, count, "loam_alloc_slots",
+                           AllocationMode::kMayCollect);
+}
+
+void* loam_alloc_bitmap(loam_mutator* m, size_t size,
+                        const uint64_t* pointer_bits,
+                        const uint64_t* value_bits) {
+  Mutator* mutator = RequireMutator(m, "loam_alloc_bitmap");
+  if (size > SIZE_MAX / 2) return TooLarge(mutator, "loam_alloc_bitmap");
+  return AllocateBitmap(mutator, size, pointer_bits, value_bits,
+                        AllocationMode::kMayCollect);
+}
+
+void* loam_alloc_ambiguous(loam_mutator* m, size_t count) {
+  Mutator* mutator = RequireMutator(m, "loam_alloc_ambiguous");
+  if (count > SIZE_MAX / 2 / sizeof(loam_word)) {
+    return TooLarge(mutator, "loam_alloc_ambiguous");
+  }
+  return AllocateAmbiguous(mutator, count * sizeof(loam_word),
+                           AllocationMode::kMayCollect);
+}
+
+size_t loam_alloc_many(loam_mutator* m, const loam_type* type, size_t count,
+                       void** out) {
+  RequireNonNull(out, "loam_alloc_many", "out");
+  if (count == 0) return 0;
+  // The first may collect; the others take what there is, so that none of those
+  // before can be collected. When that runs out, what exists needs a root: a
+  // frame that holds them one collection long would need one slot each, so the
+  // batch ends there instead, and the caller asks for the rest.
+  out[0] = loam_alloc_slow(m, type);
+  if (out[0] == nullptr) return 0;
+  size_t done = 1;
+  while (done < count) {
+    out[done] = loam_try_alloc(m, type);
+    if (out[done] == nullptr) break;
+    done++;
+  }
+  return done;
+}
+
+void* loam_alloc_immortal(loam_mutator* m, const loam_type* type) {
+  Mutator* mutator = RequireMutator(m, "loam_alloc_immortal");
+  RootSet* roots = mutator->runtime->roots();
+  if (!roots->ReserveImmortal()) return TooLarge(mutator, "loam_alloc_immortal");
+  void* object = loam_alloc_slow(m, type);
+  roots->AddImmortal(Address(object));
+  return object;
+}
+
+void* loam_try_alloc(loam_mutator* m, const loam_type* type) {
+  return AllocateArray(m, type, 0, "loam_try_alloc",
+                       AllocationMode::kNeverCollect);
+}
+
+void* loam_try_alloc_array(loam_mutator* m, const loam_type* type,
+                           size_t count) {
+  return AllocateArray(m, type, count, "loam_try_alloc_array",
+                       AllocationMode::kNeverCollect);
+}
+
+void* loam_try_alloc_bytes(loam_mutator* m, size_t size) {
+  return AllocateBytes(RequireMutator(m, "loam_try_alloc_bytes"), size,
+                       AllocationMode::kNeverCollect);
+}
+
+void* loam_try_alloc_slots(loam_mutator* m, size_t count) {
+  return AllocateSlotWords(m, count, "loam_try_alloc_slots",
+                           AllocationMode::kNeverCollect);
+}
+
+void* loam_resize_bytes(loam_mutator* m, void* buffer, size_t old_size,
+                        size_t new_size) {
+  Mutator* mutator = RequireMutator(m, "loam_resize_bytes");
+  if (buffer != nullptr &&
+      ResizeInPlace(mutator, buffer, old_size, new_size)) {
+    return buffer;
+  }
+  void* resized =
+      AllocateBytes(mutator, new_size, AllocationMode::kMayCollect);
+  if (resized != nullptr && buffer != nullptr) {
+    memcpy(resized, buffer, old_size < new_size ? old_size : new_size);
+  }
+  return resized;
+}
+
+const loam_type* loam_type_of(loam_heap* heap, const void* object) {
+  RequireNonNull(heap, "loam_type_of", "heap");
+  Span* span;
+  uintptr_t cell;
+  if (!Unwrap(heap)->FindObject(Address(object), &span, &cell)) return nullptr;
+  const Type* type = span->TypeOf(cell);
+  return type == nullptr || (type->flags & kTypeInternal) != 0 ? nullptr
+                                                               : Wrap(type);
+}
+
+// ---- Storing
+
+void loam_store_slow(loam_mutator* m, void* object, void* slot,
+                     loam_word word) {
+  Barrier(RequireMutator(m, "loam_store"), "loam_store", object, slot, word);
+}
+
+void loam_store_value(loam_mutator* m, void* object, void* slot,
+                      loam_word word) {
+  Store(m, "loam_store_value", object, slot, word);
+}
+
+void loam_store_pointer(loam_mutator* m, void* object, void* slot,
+                        const void* target) {
+  Store(m, "loam_store_pointer", object, slot, Address(target));
+}
+
+void loam_store_value_init(loam_mutator* m, void* object, void* slot,
+                           loam_word word) {
+  RequireMutator(m, "loam_store_value_init");
+  if (object == nullptr || slot == nullptr) {
+    FatalMisuse("loam_store_value_init: %s is NULL",
+                object == nullptr ? "object" : "slot");
+  }
+  SlotRef(slot).store(word, std::memory_order_relaxed);
+}
+
+void loam_store_pointer_init(loam_mutator* m, void* object, void* slot,
+                             const void* target) {
+  loam_store_value_init(m, object, slot, Address(target));
+}
+
+loam_word loam_exchange_value(loam_mutator* m, void* object, void* slot,
+                              loam_word word) {
+  Mutator* mutator = RequireMutator(m, "loam_exchange_value");
+  Barrier(mutator, "loam_exchange_value", object, slot, word);
+  return SlotRef(slot).exchange(word, std::memory_order_seq_cst);
+}
+
+void* loam_exchange_pointer(loam_mutator* m, void* object, void* slot,
+                            const void* target) {
+  return reinterpret_cast<void*>(
+      loam_exchange_value(m, object, slot, Address(target)));
+}
+
+int loam_compare_exchange_value(loam_mutator* m, void* object, void* slot,
+                                loam_word* expected, loam_word word) {
+  Mutator* mutator = RequireMutator(m, "loam_compare_exchange_value");
+  const bool stored = SlotRef(slot).compare_exchange_strong(
+      *expected, word, std::memory_order_seq_cst);
+  // Recorded afterwards, since only then it is known; no safepoint lies
+  // between.
+  if (stored) {
+    Barrier(mutator, "loam_compare_exchange_value", object, slot, word);
+  }
+  return stored ? 1 : 0;
+}
+
+int loam_compare_exchange_pointer(loam_mutator* m, void* object, void* slot,
+                                  void** expected, const void* target) {
+  loam_word word = Address(*expected);
+  const int stored =
+      loam_compare_exchange_value(m, object, slot, &word, Address(target));
+  *expected = reinterpret_cast<void*>(word);
+  return stored;
+}
+
+void loam_copy_slots(loam_mutator* m, void* object, void* destination,
+                     const void* source, size_t count) {
+  Mutator* mutator = RequireMutator(m, "loam_copy_slots");
+  if (count == 0) return;
+  auto* to = static_cast<uintptr_t*>(destination);
+  auto* from = static_cast<uintptr_t*>(const_cast<void*>(source));
+  const auto copy = [&](size_t i) {
+    const uintptr_t word = SlotRef(&from[i]).load(std::memory_order_relaxed);
+    Barrier(mutator, "loam_copy_slots", object, &to[i], word);
+    SlotRef(&to[i]).store(word, std::memory_order_relaxed);
+  };
+  if (to <= from) {
+    for (size_t i = 0; i < count; i++) copy(i);
+  } else {
+    for (size_t i = count; i-- > 0;) copy(i);
+  }
+}
+
+void loam_clear_slots(loam_mutator* m, void* object, void* slots,
+                      size_t count) {
+  Mutator* mutator = RequireMutator(m, "loam_clear_slots");
+  auto* words = static_cast<uintptr_t*>(slots);
+  for (size_t i = 0; i < count; i++) {
+    Barrier(mutator, "loam_clear_slots", object, &words[i], 0);
+    SlotRef(&words[i]).store(0, std::memory_order_relaxed);
+  }
+}
+
+void loam_root_store_value(loam_mutator* m, void* slot, loam_word word) {
+  RequireMutator(m, "loam_root_store_value");
+  RequireNonNull(slot, "loam_root_store_value", "slot");
+  SlotRef(slot).store(word, std::memory_order_release);
+}
+
+void loam_root_store_pointer(loam_mutator* m, void* slot, const void* target) {
+  loam_root_store_value(m, slot, Address(target));
+}
+
+void loam_store_weak(loam_mutator*, void*, void*, loam_word) {
+  FatalMisuse("loam_store_weak: weak slots are not supported yet");
+}
+
+loam_word loam_load_weak(loam_mutator*, void*, void*) {
+  FatalMisuse("loam_load_weak: weak slots are not supported yet");
+}
+
+}  // extern "C"

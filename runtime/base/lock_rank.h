@@ -1,0 +1,30 @@
+// The order in which locks are taken. A thread that holds a lock may take only
+// locks further down this list; debug builds check it at every acquisition.
+// docs/architecture.md says what each lock guards.
+
+#ifndef LOAM_RUNTIME_BASE_LOCK_RANK_H_
+#define LOAM_RUNTIME_BASE_LOCK_RANK_H_
+
+#include <cstdint>
+
+namespace loam {
+
+enum class LockRank : uint8_t {
+  kSafepoints,      // Safepoints: mutators of a heap, stopping the world
+  kThreadContext,   // ThreadContext: mutators of a thread
+  kRootSet,         // RootSet: registered roots, globals, fibers
+  kTypeSet,         // TypeSet: registration
+  kFinalizerQueue,  // FinalizerQueue
+  kCentralList,     // CentralSpanList
+  kSpanSpecials,    // Span: its list of specials
+  kSpecialPool,     // SpecialTable: records
+  kPageHeap,        // PageHeap: pages, spans, arenas
+  kGcBits,          // GcBits: arenas of mark and alloc bits
+  kMetadata,        // PersistentAllocator
+  kErrorMessage,    // Runtime: the last error message
+  kCount,
+};
+
+}  // namespace loam
+
+#endif  // LOAM_RUNTIME_BASE_LOCK_RANK_H_

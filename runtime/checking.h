@@ -1,0 +1,44 @@
+// Debugging aids that watch the embedder: stress collections, stores, threads.
+// All are off unless an option or environment variable asks; then allocations
+// and polls take the slow path, which calls in here.
+
+#ifndef LOAM_RUNTIME_CHECKING_H_
+#define LOAM_RUNTIME_CHECKING_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/mutator.h"
+
+namespace loam {
+
+// ---- Stress: collecting at chosen allocations
+
+void StartStress(Mutator* m);
+// Counts one allocation; true if it is to collect first.
+bool StressWantsCollection(Mutator* m);
+
+// ---- Stores
+
+// Reserves the list of fresh objects if stores are checked; false when out of
+// memory.
+bool StartCheckingStores(Mutator* m);
+void EndCheckingStores(Mutator* m);
+// An object that may be filled in by plain stores until the next safepoint.
+void AddFreshObject(Mutator* m, void* object, size_t bytes);
+// A safepoint: what fresh objects hold now counts as stored.
+void EndFreshObjects(Mutator* m);
+// What the store functions do while the barrier word is set: checks the
+// arguments and records the store. `call` is for messages.
+void CheckStore(Mutator* m, const char* call, const void* object,
+                const void* slot, uintptr_t word);
+
+// ---- Threads
+
+// Fatal if the calling thread is not the one that uses the mutator, or the
+// mutator is in native state.
+void CheckThread(const Mutator* m, const char* call);
+
+}  // namespace loam
+
+#endif  // LOAM_RUNTIME_CHECKING_H_

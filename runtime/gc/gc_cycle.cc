@@ -1,0 +1,162 @@
+#include "runtime/gc/gc_cycle.h"
+
+#include <algorithm>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/embedder_call.h"
+#include "runtime/base/fatal.h"
+
+namespace loam {
+namespace {
+
+struct ExpectedCycle {
+  const GcCycle* cycle;
+  uint64_t number;
+};
+
+}  // namespace
+
+GcCycle::GcCycle(const CycleParts& parts)
+    : parts_(parts),
+      mark_stack_(parts.ledger, parts.max_mark_stack_bytes),
+      verifier_(parts.page_heap, parts.encoding, parts.verifier),
+      marker_(Marker::Create(marker_storage_, parts.page_heap, &mark_stack_,
+                             parts.encoding)) {}
+
+CycleTotals GcCycle::totals() {
+  SpinLockHolder lock(&totals_lock_);
+  return totals_;
+}
+
+bool GcCycle::Collect(SafepointState* self, CycleReason reason,
+                      bool sweep_all) {
+  if (is_disabled()) return false;
+  ExpectedCycle expected = {this, cycles()};
+  bool (*still_wanted)(void*) = nullptr;
+  if (reason == CycleReason::kTrigger) {
+    still_wanted = [](void* data) {
+      const auto* e = static_cast<ExpectedCycle*>(data);
+      return e->cycle->cycles() == e->number && !e->cycle->is_disabled();
+    };
+  }
+  // Most of what is left to sweep is swept before the world stops.
+  parts_.sweeper->SweepAll();
+  const uint64_t stop_began_ns = NowNanoseconds();
+  if (parts_.safepoints->StopTheWorld(self, still_wanted, &expected)) {
+    Run(reason, stop_began_ns);
+    parts_.safepoints->StartTheWorld();
+  }
+  Safepoints::ResumeSelf(self);
+  if (sweep_all) parts_.sweeper->SweepAll();
+  return true;
+}
+
+void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns) {
+  CycleInfo info = {};
+  info.number = cycles() + 1;
+  info.reason = reason;
+  info.live_bytes_before = parts_.counters->live_estimate.Get();
+  parts_.host->CycleBegins(info);
+
+  parts_.host->FlushCursors();
+  parts_.sweeper->SweepAll();
+  parts_.page_heap->gc_bits()->NextEpoch();
+
+  phase_.store(GcPhase::kMark, std::memory_order_relaxed);
+  const uint64_t mark_began_ns = NowNanoseconds();
+  EmbedderCall("a trace or decode callback", [this] { Mark(); });
+  info.mark_ns = NowNanoseconds() - mark_began_ns;
+
+  phase_.store(GcPhase::kMarkTermination, std::memory_order_relaxed);
+  parts_.roots->RemoveUnvisitedFibers();
+  parts_.sweeper->NextGeneration();
+  parts_.counters->live_estimate.Set(marker_->marked_bytes());
+  parts_.host->ReleaseCaches();
+  info.live_bytes = marker_->marked_bytes();
+  info.live_objects = marker_->marked_objects();
+  cycles_.store(info.number, std::memory_order_relaxed);
+
+  const PageHeapStats pages = parts_.page_heap->stats();
+  const uint64_t now_ns = NowNanoseconds();
+  info.pause_ns = now_ns - stop_began_ns;
+  CycleMeasurement measurement = {};
+  measurement.live_bytes = info.live_bytes;
+  measurement.external_bytes = parts_.counters->external_bytes.Get();
+  measurement.committed_bytes = parts_.ledger->committed();
+  measurement.heap_page_bytes = pages.span_bytes + pages.free_page_bytes;
+  measurement.pause_ns = info.pause_ns;
+  measurement.now_ns = now_ns;
+  if (parts_.pacer->EndCycle(measurement)) {
+    parts_.host->Log(
+        "the memory limit is exceeded: keeping below it would spend more than "
+        "half of the time on collecting");
+  }
+  info.next_trigger = parts_.pacer->trigger();
+  {
+    SpinLockHolder lock(&totals_lock_);
+    totals_.cycles = info.number;
+    totals_.last_pause_ns = info.pause_ns;
+    totals_.total_pause_ns += info.pause_ns;
+    totals_.longest_pause_ns =
+        std::max(totals_.longest_pause_ns, info.pause_ns);
+    totals_.total_mark_ns += info.mark_ns;
+    totals_.live_bytes = info.live_bytes;
+    totals_.live_objects = info.live_objects;
+  }
+  phase_.store(GcPhase::kOff, std::memory_order_relaxed);
+  parts_.host->CycleEnds(info);
+}
+
+void GcCycle::Mark() {
+  marker_->Begin();
+  Trace(marker_);
+  mark_stack_.Trim();
+  if (!parts_.verify_marking) return;
+  verifier_.Begin();
+  Trace(&verifier_);
+  LOAM_CHECK(verifier_.reached_objects() == marker_->marked_objects(),
+             "marking reached %llu objects, the verifier %llu",
+             static_cast<unsigned long long>(marker_->marked_objects()),
+             static_cast<unsigned long long>(verifier_.reached_objects()));
+}
+
+void GcCycle::Trace(Tracer* tracer) {
+  parts_.host->VisitMutators(tracer);
+  parts_.roots->VisitHeapRoots(tracer);
+  tracer->EnterRoot("the finalizer queue", nullptr);
+  parts_.specials->finalizer_queue()->ForEachObject([&](void* object) {
+    tracer->VisitPointer(reinterpret_cast<uintptr_t>(object));
+  });
+  // What a finalizer may see is alive when it runs: the references of every
+  // object with a finalizer are roots, the object itself is not.
+  parts_.page_heap->ForEachArena([&](const Arena* arena) {
+    for (size_t w = 0; w < kPagesPerArena / kBitsPerWord; w++) {
+      uint64_t bits = arena->page_specials[w].load(std::memory_order_relaxed);
+      while (bits != 0) {
+        const size_t page = w * kBitsPerWord + std::countr_zero(bits);
+        bits &= bits - 1;
+        Span* span = arena->spans[page].load(std::memory_order_relaxed);
+        parts_.specials->ForEachFinalizable(span, [&](uintptr_t cell) {
+          tracer->ScanObject(span, cell);
+        });
+      }
+    }
+  });
+  tracer->Drain();
+  // A fiber's stack may reach the owner of another.
+  while (parts_.roots->VisitReachableFibers(tracer, [&](uintptr_t owner) {
+    return tracer->HasReached(owner) || HasFinalizer(owner);
+  })) {
+    tracer->Drain();
+  }
+}
+
+// A dead owner with a finalizer lives for one more cycle, and its fiber too.
+bool GcCycle::HasFinalizer(uintptr_t address) {
+  Span* span = parts_.page_heap->FindSpan(address);
+  if (span == nullptr || span->specials == nullptr) return false;
+  const size_t index = span->CellIndex(address);
+  return parts_.specials->HasFinalizer(span, span->CellAddress(index));
+}
+
+}  // namespace loam

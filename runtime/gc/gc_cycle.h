@@ -1,0 +1,134 @@
+// One collection, in order: stop the world, flush cursors, finish sweeping,
+// rotate mark bits, mark from the roots, (verify,) let the sweep generation rise,
+// release caches, set the next trigger, start the world. Sweeping is lazy: it
+// follows with the allocations, or at once if a full collection was asked for.
+//
+// Phases (GcPhase): off -> mark -> mark termination -> off. Only the stopper
+// changes the phase.
+
+#ifndef LOAM_RUNTIME_GC_GC_CYCLE_H_
+#define LOAM_RUNTIME_GC_GC_CYCLE_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "runtime/gc/gc_pacer.h"
+#include "runtime/gc/mark_stack.h"
+#include "runtime/gc/mark_verifier.h"
+#include "runtime/gc/marker.h"
+#include "runtime/gc/root_set.h"
+#include "runtime/gc/safepoint.h"
+#include "runtime/heap/heap_counters.h"
+#include "runtime/specials/special_table.h"
+#include "runtime/sweep/sweeper.h"
+
+namespace loam {
+
+enum class GcPhase : uint8_t { kOff, kMark, kMarkTermination };
+
+// The values are those of loam_cycle_reason.
+enum class CycleReason : uint8_t { kTrigger, kRequested, kMemory, kStress };
+
+struct CycleInfo {
+  uint64_t number;
+  CycleReason reason;
+  uint64_t pause_ns;
+  uint64_t mark_ns;
+  uint64_t live_bytes_before;
+  uint64_t live_bytes;
+  uint64_t live_objects;
+  uint64_t next_trigger;
+};
+
+// What a cycle needs of the layer above.
+class CycleHost {
+ public:
+  // The world is stopped in all of these.
+
+  // Every mutator's spans get their exact free_index, and its cursors become
+  // empty.
+  virtual void FlushCursors() = 0;
+  // Every cached span, stale now, goes back.
+  virtual void ReleaseCaches() = 0;
+  virtual void VisitMutators(Tracer* tracer) = 0;
+  virtual void CycleBegins(const CycleInfo& info) = 0;
+  virtual void CycleEnds(const CycleInfo& info) = 0;
+  virtual void Log(const char* line) = 0;
+
+ protected:
+  ~CycleHost() = default;
+};
+
+struct CycleTotals {
+  uint64_t cycles = 0;
+  uint64_t total_pause_ns = 0;
+  uint64_t longest_pause_ns = 0;
+  uint64_t last_pause_ns = 0;
+  uint64_t total_mark_ns = 0;
+  uint64_t live_bytes = 0;
+  uint64_t live_objects = 0;
+};
+
+// The parts of a heap that a cycle works on.
+struct CycleParts {
+  CycleHost* host;
+  PageHeap* page_heap;
+  MemoryLedger* ledger;
+  HeapCounters* counters;
+  SpecialTable* specials;
+  Sweeper* sweeper;
+  RootSet* roots;
+  Safepoints* safepoints;
+  GcPacer* pacer;
+  ValueEncoding encoding;
+  size_t max_mark_stack_bytes;
+  bool verify_marking;
+  VerifierOptions verifier;
+};
+
+class GcCycle {
+ public:
+  explicit GcCycle(const CycleParts& parts);
+
+  // Runs a cycle. `self` is running, on the calling thread; a safepoint. For
+  // kTrigger, does nothing if another thread has just run one. With `sweep_all`
+  // everything dead is freed or queued on return. False while collections are
+  // disabled.
+  bool Collect(SafepointState* self, CycleReason reason, bool sweep_all);
+
+  // Nest; while any is in effect no cycle starts.
+  void Disable() { disabled_.fetch_add(1, std::memory_order_relaxed); }
+  void Enable() { disabled_.fetch_sub(1, std::memory_order_relaxed); }
+  bool is_disabled() const {
+    return disabled_.load(std::memory_order_relaxed) != 0;
+  }
+
+  uint64_t cycles() const { return cycles_.load(std::memory_order_relaxed); }
+  GcPhase phase() const { return phase_.load(std::memory_order_relaxed); }
+  CycleTotals totals() LOAM_EXCLUDES(totals_lock_);
+  uint64_t last_rescan_rounds() const { return marker_->rescan_rounds(); }
+
+ private:
+  void Run(CycleReason reason, uint64_t stop_began_ns);
+  void Mark();
+  void Trace(Tracer* tracer);
+  bool HasFinalizer(uintptr_t address);
+
+  const CycleParts parts_;
+  MarkStack mark_stack_;
+  MarkVerifier verifier_;
+  alignas(64) char marker_storage_[Marker::kStorageBytes];
+  Marker* const marker_;
+
+  // Statistics and hints: relaxed. A mutator that decides to collect on an old
+  // count finds out under the safepoints' lock.
+  std::atomic<uint64_t> cycles_{0};
+  std::atomic<uint32_t> disabled_{0};
+  std::atomic<GcPhase> phase_{GcPhase::kOff};
+  SpinLock totals_lock_;
+  CycleTotals totals_ LOAM_GUARDED_BY(totals_lock_);
+};
+
+}  // namespace loam
+
+#endif  // LOAM_RUNTIME_GC_GC_CYCLE_H_

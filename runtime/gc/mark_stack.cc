@@ -1,0 +1,49 @@
+#include "runtime/gc/mark_stack.h"
+
+#include <algorithm>
+
+#include "runtime/base/fatal.h"
+#include "runtime/heap/heap_constants.h"
+#include "runtime/heap/os_memory.h"
+
+namespace loam {
+namespace {
+
+constexpr size_t kFirstBytes = 64 << 10;
+
+}  // namespace
+
+bool MarkStack::Grow() {
+  if (base_ == nullptr) {
+    const uintptr_t memory = os::Allocate(max_bytes_);
+    if (memory == 0) return false;
+    base_ = top_ = limit_ = reinterpret_cast<uintptr_t*>(memory);
+  }
+  const size_t bytes = (limit_ - base_) * sizeof(uintptr_t);
+  // Doubles.
+  const size_t more =
+      std::min(std::max(bytes, kFirstBytes), max_bytes_ - bytes);
+  if (more == 0 || !ledger_->TryCharge(MemoryLedger::Use::kMetadata, more)) {
+    return false;
+  }
+  limit_ += more / sizeof(uintptr_t);
+  return true;
+}
+
+void MarkStack::Trim() {
+  LOAM_CHECK(empty(), "the mark stack is trimmed before marking is complete");
+  const size_t bytes = (limit_ - base_) * sizeof(uintptr_t);
+  if (bytes == 0) return;
+  os::Decommit(reinterpret_cast<uintptr_t>(base_), bytes);
+  ledger_->Refund(MemoryLedger::Use::kMetadata, bytes);
+  limit_ = base_;
+}
+
+MarkStack::~MarkStack() {
+  if (base_ == nullptr) return;
+  top_ = base_;
+  Trim();
+  os::Release(reinterpret_cast<uintptr_t>(base_), max_bytes_);
+}
+
+}  // namespace loam

@@ -1,0 +1,342 @@
+#include "runtime/gc/marker.h"
+
+#include <new>
+
+#include "runtime/base/fatal.h"
+
+namespace loam {
+namespace {
+
+// Entries of the prefetch queue. A power of two.
+constexpr size_t kQueueEntries = 64;
+
+// Objects above this are scanned in pieces of it.
+constexpr size_t kPieceBytes = 128 << 10;
+
+// A stack word with this bit is not a reference but the address at which to go
+// on scanning a large object that is already marked.
+constexpr uintptr_t kPieceBit = uintptr_t{1} << 63;
+
+constexpr size_t kCacheLine = 64;
+
+inline void Prefetch(const void* address) { __builtin_prefetch(address, 1); }
+
+template <typename Decoder>
+class MarkerFor final : public Marker {
+ public:
+  MarkerFor(PageHeap* page_heap, MarkStack* stack,
+            const ValueEncoding& encoding)
+      : Marker(page_heap, stack),
+        arenas_(page_heap->arena_map()),
+        decode_(encoding) {}
+
+  void VisitValue(uintptr_t word) override { Push(decode_(word)); }
+  void VisitPointer(uintptr_t address) override { Push(address); }
+  void VisitAmbiguous(uintptr_t word) override {
+    const Span* span = FindSpan(word);
+    if (span == nullptr) return;
+    const size_t index = span->CellIndex(word);
+    // Free cells are no objects: marking one would make it a zombie.
+    if (index < span->cell_count && span->IsAllocated(index)) Push(word);
+  }
+
+  void Drain() override {
+    DrainStack();
+    while (some_span_needs_rescan_) {
+      some_span_needs_rescan_ = false;
+      rescan_rounds_++;
+      page_heap_->ForEachSpan([this](Span* span) {
+        if (span->needs_rescan) Rescan(span);
+      });
+    }
+  }
+
+  void ScanObject(Span* span, uintptr_t cell) override { Scan(span, cell); }
+
+ private:
+  // A reference whose object has been prefetched.
+  struct Entry {
+    Span* span;
+    uint32_t index;
+  };
+
+  Span* FindSpan(uintptr_t address) const {
+    if (address - lowest_ >= range_) return nullptr;
+    const Arena* arena = arenas_.Find(address);
+    if (arena == nullptr) return nullptr;
+    // Relaxed: the stop has synchronised the spans' publication.
+    return arena->spans[arena->PageIndex(address)].load(
+        std::memory_order_relaxed);
+  }
+
+  void Push(uintptr_t address) {
+    if (address - lowest_ >= range_) return;  // 0 included
+    if (__builtin_expect(!stack_->Push(address), 0)) MarkForRescan(address);
+  }
+
+  // Sets the mark bit; false if it was set.
+  bool Mark(Span* span, size_t index) {
+    uint64_t& word = span->mark_bits[index / kBitsPerWord];
+    const uint64_t bit = uint64_t{1} << (index % kBitsPerWord);
+    if ((word & bit) != 0) return false;
+    word |= bit;
+    marked_bytes_ += span->cell_bytes;
+    marked_objects_++;
+    return true;
+  }
+
+  // The stack is full: remember the object by its mark bit and its span.
+  void MarkForRescan(uintptr_t address) {
+    Span* span = FindSpan(address);
+    if (span == nullptr) return;
+    const size_t index = span->CellIndex(address);
+    if (index >= span->cell_count || !Mark(span, index)) return;
+    if (span->scan == ScanKind::kNoscan) return;
+    span->needs_rescan = true;
+    some_span_needs_rescan_ = true;
+  }
+
+  void Rescan(Span* span) {
+    span->needs_rescan = false;
+    for (size_t i = 0; i < span->cell_count; i++) {
+      if (!span->IsMarked(i)) continue;
+      Scan(span, span->CellAddress(i));
+      DrainStack();
+    }
+  }
+
+  // Finds the object of a reference and asks for its memory. False if it is
+  // none.
+  bool Enter(uintptr_t address, Entry* entry) {
+    Span* span = FindSpan(address);
+    if (span == nullptr) return false;
+    const uint32_t index = span->CellIndex(address);
+    if (index >= span->cell_count) return false;
+    Prefetch(&span->mark_bits[index / kBitsPerWord]);
+    if (span->scan != ScanKind::kNoscan) {
+      const uintptr_t cell = span->CellAddress(index);
+      Prefetch(reinterpret_cast<const void*>(cell));
+      if (span->scan == ScanKind::kHeaded && span->cell_bytes > kCacheLine) {
+        Prefetch(span->TypeWord(cell));
+      }
+    }
+    *entry = {span, index};
+    return true;
+  }
+
+  void DrainStack() {
+    Entry queue[kQueueEntries];
+    size_t head = 0;
+    size_t count = 0;
+    for (;;) {
+      while (count < kQueueEntries && !stack_->empty()) {
+        const uintptr_t address = stack_->Pop();
+        if (__builtin_expect((address & kPieceBit) != 0, 0)) {
+          ScanPieces(address & ~kPieceBit);
+          continue;
+        }
+        if (Enter(address, &queue[(head + count) % kQueueEntries])) count++;
+      }
+      if (count == 0) return;
+      const Entry entry = queue[head];
+      head = (head + 1) % kQueueEntries;
+      count--;
+      if (Mark(entry.span, entry.index) &&
+          entry.span->scan != ScanKind::kNoscan) {
+        Scan(entry.span, entry.span->CellAddress(entry.index));
+      }
+    }
+  }
+
+  static uintptr_t Load(uintptr_t slot) {
+    return *reinterpret_cast<const uintptr_t*>(slot);
+  }
+
+  void VisitSlot(WordKind kind, uintptr_t slot) {
+    const uintptr_t word = Load(slot);
+    if (kind == WordKind::kPointer) {
+      Push(word);
+    } else if (kind == WordKind::kValue) {
+      Push(decode_(word));
+    } else {
+      VisitAmbiguous(word);
+    }
+  }
+
+  // Descending, so that the stack serves the first field first, which is the
+  // one laid out next to its parent as often as not.
+  void ScanMasks(uintptr_t object, uint64_t pointers, uint64_t values) {
+    while (pointers != 0) {
+      const int word = 63 - std::countl_zero(pointers);
+      pointers &= ~(uint64_t{1} << word);
+      Push(Load(object + word * kWordBytes));
+    }
+    while (values != 0) {
+      const int word = 63 - std::countl_zero(values);
+      values &= ~(uint64_t{1} << word);
+      Push(decode_(Load(object + word * kWordBytes)));
+    }
+  }
+
+  void Scan(Span* span, uintptr_t cell) {
+    switch (span->scan) {
+      case ScanKind::kMasks:
+        ScanMasks(cell, span->pointer_mask, span->value_mask);
+        return;
+      case ScanKind::kHeaded: {
+        const Type* type = *span->TypeWord(cell);
+        if (type != nullptr) {
+          ScanTyped(type, type->scan, cell, cell + span->object_bytes());
+        }
+        return;
+      }
+      case ScanKind::kBitmap:
+        ScanSpanBitmap(span, cell);
+        return;
+      default:
+        if (span->object_bytes() > kPieceBytes) {
+          ScanPieces(cell);
+        } else {
+          ScanTyped(span->type, span->scan, cell,
+                    cell + span->object_bytes());
+        }
+    }
+  }
+
+  // An object of a type, or one without (NULL) whose scan kind says enough.
+  void ScanTyped(const Type* type, ScanKind scan, uintptr_t object,
+                 uintptr_t end) {
+    if (scan == ScanKind::kMasks) {
+      ScanMasks(object, type->pointer_mask, type->value_mask);
+    } else if (scan == ScanKind::kCallback) {
+      type->trace(this, reinterpret_cast<void*>(object), end - object);
+    } else {
+      ScanRange(type, scan, object, end, object, end);
+    }
+  }
+
+  // The slots in [from, to) of an object that occupies [object, end).
+  void ScanRange(const Type* type, ScanKind scan, uintptr_t object,
+                 uintptr_t end, uintptr_t from, uintptr_t to) {
+    switch (scan) {
+      case ScanKind::kValues:
+        for (uintptr_t slot = to; slot != from; slot -= kWordBytes) {
+          Push(decode_(Load(slot - kWordBytes)));
+        }
+        break;
+      case ScanKind::kLayout:
+        ForEachLayoutSlot(*type, object, end, from, to,
+                          [this](WordKind kind, uintptr_t slot) {
+                            VisitSlot(kind, slot);
+                          });
+        break;
+      case ScanKind::kCellBitmap:
+        ScanCellBitmap(object, end, from, to);
+        break;
+      case ScanKind::kMasks:
+        ScanMasks(object, type->pointer_mask, type->value_mask);
+        break;
+      case ScanKind::kCallback:
+        if (from == object) {
+          type->trace(this, reinterpret_cast<void*>(object), end - object);
+        }
+        break;
+      default:
+        break;
+    }
+  }
+
+  // Scans the piece of a large object that starts at `at` and leaves the next to
+  // the stack; or, without room there, goes on itself.
+  void ScanPieces(uintptr_t at) {
+    const Span* span = FindSpan(at);
+    const uintptr_t object = span->base;
+    const uintptr_t end = object + span->object_bytes();
+    for (;;) {
+      const uintptr_t to = end - at > kPieceBytes ? at + kPieceBytes : end;
+      const bool rest_is_pushed =
+          to == end || stack_->Push(to | kPieceBit);
+      ScanRange(span->type, span->scan, object, end, at, to);
+      if (rest_is_pushed) return;
+      at = to;
+    }
+  }
+
+  void ScanSpanBitmap(const Span* span, uintptr_t cell) {
+    const size_t first = (cell - span->base) / kWordBytes;
+    const size_t words = span->cell_bytes / kWordBytes;
+    ScanMasks(cell, ExtractBits(span->PointerBitmap(), first, words),
+              ExtractBits(span->ValueBitmap(), first, words));
+  }
+
+  static uint64_t ExtractBits(const uint64_t* bitmap, size_t first,
+                              size_t count) {
+    const size_t shift = first % kBitsPerWord;
+    uint64_t bits = bitmap[first / kBitsPerWord] >> shift;
+    if (shift + count > kBitsPerWord) {
+      bits |= bitmap[first / kBitsPerWord + 1] << (kBitsPerWord - shift);
+    }
+    return bits & LowBits(count);
+  }
+
+  void ScanCellBitmap(uintptr_t object, uintptr_t end, uintptr_t from,
+                      uintptr_t to) {
+    const CellBitmaps bitmaps = CellBitmapsOf(object, end);
+    WordMaps maps;
+    maps.words = static_cast<uint32_t>(bitmaps.words);
+    maps.pointers = bitmaps.pointers;
+    maps.values = bitmaps.values;
+    size_t limit = (to - object) / kWordBytes;
+    if (limit > bitmaps.words) limit = bitmaps.words;
+    ForEachMappedSlot(maps, object, (from - object) / kWordBytes, limit,
+                      [this](WordKind kind, uintptr_t slot) {
+                        VisitSlot(kind, slot);
+                      });
+  }
+
+  const ArenaMap& arenas_;
+  const Decoder decode_;
+};
+
+template <typename Decoder>
+Marker* CreateFor(void* storage, PageHeap* page_heap, MarkStack* stack,
+                  const ValueEncoding& encoding) {
+  static_assert(sizeof(MarkerFor<Decoder>) <= Marker::kStorageBytes);
+  return new (storage) MarkerFor<Decoder>(page_heap, stack, encoding);
+}
+
+}  // namespace
+
+Marker* Marker::Create(void* storage, PageHeap* page_heap, MarkStack* stack,
+                       const ValueEncoding& encoding) {
+  switch (encoding.kind) {
+    case EncodingKind::kPointer:
+      return CreateFor<PointerDecoder>(storage, page_heap, stack, encoding);
+    case EncodingKind::kLowTag:
+      return CreateFor<LowTagDecoder>(storage, page_heap, stack, encoding);
+    case EncodingKind::kNanBox:
+      return CreateFor<NanBoxDecoder>(storage, page_heap, stack, encoding);
+    case EncodingKind::kCallback:
+      return CreateFor<CallbackDecoder>(storage, page_heap, stack, encoding);
+  }
+  FatalBug("no marker for encoding %u", static_cast<unsigned>(encoding.kind));
+}
+
+void Marker::Begin() {
+  lowest_ = page_heap_->lowest_address();
+  const uintptr_t highest = page_heap_->highest_address();
+  range_ = highest > lowest_ ? highest - lowest_ : 0;
+  marked_bytes_ = 0;
+  marked_objects_ = 0;
+  rescan_rounds_ = 0;
+  some_span_needs_rescan_ = false;
+}
+
+bool Marker::HasReached(uintptr_t address) const {
+  const Span* span = page_heap_->FindSpan(address);
+  if (span == nullptr) return false;
+  const size_t index = span->CellIndex(address);
+  return index < span->cell_count && span->IsMarked(index);
+}
+
+}  // namespace loam

@@ -1,0 +1,314 @@
+#include "runtime/gc/safepoint.h"
+
+#include <new>
+
+#include "runtime/base/fatal.h"
+#include "runtime/base/race_hooks.h"
+#include "runtime/heap/heap_constants.h"
+#include "runtime/heap/os_memory.h"
+
+namespace loam {
+
+// A thread's reference to its context, dropped when the thread ends.
+struct ThreadContextOwner {
+  ThreadContext* context = nullptr;
+  ~ThreadContextOwner() {
+    if (context == nullptr) return;
+    context->CheckNoneRunning();
+    context->Unreference();
+  }
+};
+
+namespace {
+
+// Which mutators a thread has is a property of the thread, not of a heap.
+thread_local ThreadContextOwner current_thread;
+
+}  // namespace
+
+// ---- ThreadContext ---------------------------------------------------------
+
+ThreadContext* ThreadContext::CurrentIfAny() { return current_thread.context; }
+
+ThreadContext* ThreadContext::Current() {
+  if (current_thread.context == nullptr) {
+    static_assert(sizeof(ThreadContext) <= kOsPageBytes);
+    const uintptr_t memory = os::Allocate(kOsPageBytes);
+    if (memory == 0) return nullptr;
+    current_thread.context =
+        new (reinterpret_cast<void*>(memory)) ThreadContext();
+  }
+  return current_thread.context;
+}
+
+void ThreadContext::Unreference() {
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    this->~ThreadContext();
+    os::Release(reinterpret_cast<uintptr_t>(this), kOsPageBytes);
+  }
+}
+
+void ThreadContext::CheckNoneRunning() {
+  MutexLock lock(&mutex_);
+  for (SafepointState* m = first_; m != nullptr; m = m->next_in_thread) {
+    if (m->state.load(std::memory_order_relaxed) == MutatorState::kRunning) {
+      FatalMisuse(
+          "a thread ended while its mutator '%s' was attached and running; "
+          "call loam_mutator_detach, or loam_enter_native to hand it over",
+          m->name);
+    }
+  }
+}
+
+void ThreadContext::Link(SafepointState* m) {
+  references_.fetch_add(1, std::memory_order_relaxed);
+  MutexLock lock(&mutex_);
+  m->next_in_thread = first_;
+  first_ = m;
+}
+
+void ThreadContext::Unlink(SafepointState* m) {
+  {
+    MutexLock lock(&mutex_);
+    SafepointState** link = &first_;
+    while (*link != m) link = &(*link)->next_in_thread;
+    *link = m->next_in_thread;
+    m->next_in_thread = nullptr;
+  }
+  Unreference();
+}
+
+void ThreadContext::RequestPoll() {
+  MutexLock lock(&mutex_);
+  for (SafepointState* m = first_; m != nullptr; m = m->next_in_thread) {
+    m->word->fetch_or(kWordThread, std::memory_order_relaxed);
+  }
+}
+
+bool ThreadContext::TakeStopRequests() {
+  MutexLock lock(&mutex_);
+  bool stop = false;
+  for (SafepointState* m = first_; m != nullptr; m = m->next_in_thread) {
+    const uint32_t word =
+        m->word->fetch_and(~uint32_t{kWordThread}, std::memory_order_acquire);
+    if ((word & kWordStop) != 0 &&
+        m->state.load(std::memory_order_relaxed) == MutatorState::kRunning) {
+      stop = true;
+    }
+  }
+  return stop;
+}
+
+SafepointState* ThreadContext::Find(const Safepoints* safepoints) {
+  MutexLock lock(&mutex_);
+  for (SafepointState* m = first_; m != nullptr; m = m->next_in_thread) {
+    if (m->safepoints == safepoints) return m;
+  }
+  return nullptr;
+}
+
+void ThreadContext::ParkAll() {
+  // The list is walked without the lock: only this thread adds to it, and only
+  // mutators that are native leave it by another thread's hand. Those are next
+  // to nothing this thread relies on, so take the lock for each step instead of
+  // holding it while notifying (a heap's lock ranks before it).
+  for (;;) {
+    SafepointState* running = nullptr;
+    {
+      MutexLock lock(&mutex_);
+      for (SafepointState* m = first_; m != nullptr; m = m->next_in_thread) {
+        if (m->state.load(std::memory_order_relaxed) ==
+            MutatorState::kRunning) {
+          running = m;
+          break;
+        }
+      }
+    }
+    if (running == nullptr) return;
+    running->state.store(MutatorState::kParked, std::memory_order_seq_cst);
+    if ((running->word->load(std::memory_order_seq_cst) & kWordStop) != 0) {
+      running->safepoints->NotifyStateChanged();
+    }
+  }
+}
+
+void ThreadContext::UnparkAll() {
+  for (;;) {
+    SafepointState* parked = nullptr;
+    {
+      MutexLock lock(&mutex_);
+      for (SafepointState* m = first_; m != nullptr; m = m->next_in_thread) {
+        if (m->state.load(std::memory_order_relaxed) == MutatorState::kParked) {
+          parked = m;
+          break;
+        }
+      }
+    }
+    if (parked == nullptr) return;
+    parked->state.store(MutatorState::kRunning, std::memory_order_seq_cst);
+    if ((parked->word->load(std::memory_order_seq_cst) & kWordStop) != 0) {
+      // Its heap is stopped. Run in none of them while waiting for it.
+      ParkAll();
+      parked->safepoints->WaitWhileStopped(parked);
+    }
+  }
+}
+
+// ---- Safepoints ------------------------------------------------------------
+
+void Safepoints::NotifyStateChanged() {
+  MutexLock lock(&mutex_);
+  changed_.NotifyAll();
+}
+
+void Safepoints::WaitWhileStopped(const SafepointState* m) {
+  MutexLock lock(&mutex_);
+  for (;;) {
+    const SafepointState* stopper = stopper_.load(std::memory_order_relaxed);
+    if (stopper == nullptr || stopper == m) return;
+    changed_.Wait(&mutex_);
+  }
+}
+
+void Safepoints::LinkToHeap(SafepointState* m) {
+  m->next_in_heap = first_;
+  m->previous_in_heap = nullptr;
+  if (first_ != nullptr) first_->previous_in_heap = m;
+  first_ = m;
+  mutator_count_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Safepoints::UnlinkFromHeap(SafepointState* m) {
+  if (m->previous_in_heap != nullptr) {
+    m->previous_in_heap->next_in_heap = m->next_in_heap;
+  } else {
+    first_ = m->next_in_heap;
+  }
+  if (m->next_in_heap != nullptr) {
+    m->next_in_heap->previous_in_heap = m->previous_in_heap;
+  }
+  mutator_count_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+bool Safepoints::Attach(SafepointState* m) {
+  ThreadContext* context = ThreadContext::Current();
+  if (context == nullptr) return false;
+  m->safepoints = this;
+  m->state.store(MutatorState::kParked, std::memory_order_relaxed);
+  context->ParkAll();
+  {
+    MutexLock lock(&mutex_);
+    while (stopper_.load(std::memory_order_relaxed) != nullptr) {
+      changed_.Wait(&mutex_);
+    }
+    m->thread.store(context, std::memory_order_relaxed);
+    context->Link(m);
+    LinkToHeap(m);
+  }
+  context->UnparkAll();
+  return true;
+}
+
+void Safepoints::Detach(SafepointState* m) {
+  m->state.store(MutatorState::kParked, std::memory_order_seq_cst);
+  ThreadContext* context = m->thread.load(std::memory_order_relaxed);
+  MutexLock lock(&mutex_);
+  UnlinkFromHeap(m);
+  m->thread.store(nullptr, std::memory_order_relaxed);
+  context->Unlink(m);
+  changed_.NotifyAll();
+}
+
+void Safepoints::Poll(SafepointState* m) {
+  ThreadContext* context = m->thread.load(std::memory_order_relaxed);
+  if (!context->TakeStopRequests()) return;
+  context->ParkAll();
+  context->UnparkAll();
+}
+
+void Safepoints::EnterNative(SafepointState* m) {
+  m->state.store(MutatorState::kNative, std::memory_order_seq_cst);
+  if ((m->word->load(std::memory_order_seq_cst) & kWordStop) != 0) {
+    m->safepoints->NotifyStateChanged();
+  }
+}
+
+bool Safepoints::MoveToCurrentThread(SafepointState* m) {
+  ThreadContext* context = ThreadContext::Current();
+  if (context == nullptr) return false;
+  MutexLock lock(&mutex_);
+  ThreadContext* previous = m->thread.load(std::memory_order_relaxed);
+  previous->Unlink(m);
+  m->thread.store(context, std::memory_order_relaxed);
+  context->Link(m);
+  return true;
+}
+
+bool Safepoints::LeaveNative(SafepointState* m) {
+  if (m->thread.load(std::memory_order_relaxed) !=
+          ThreadContext::CurrentIfAny() &&
+      !m->safepoints->MoveToCurrentThread(m)) {
+    return false;
+  }
+  m->state.store(MutatorState::kRunning, std::memory_order_seq_cst);
+  AtRacePoint(RacePoint::kLeaveNative);
+  if (m->word->load(std::memory_order_seq_cst) != 0) {
+    // Parks before anything of the heap is touched.
+    ThreadContext* context = m->thread.load(std::memory_order_relaxed);
+    context->ParkAll();
+    context->UnparkAll();
+  }
+  return true;
+}
+
+bool Safepoints::StopTheWorld(SafepointState* self,
+                              bool (*still_wanted)(void* data), void* data) {
+  ThreadContext* context = self->thread.load(std::memory_order_relaxed);
+  context->ParkAll();
+  MutexLock lock(&mutex_);
+  if (stopper_.load(std::memory_order_relaxed) == self) {
+    stop_depth_++;
+    return true;
+  }
+  while (stopper_.load(std::memory_order_relaxed) != nullptr) {
+    changed_.Wait(&mutex_);
+  }
+  if (still_wanted != nullptr && !still_wanted(data)) return false;
+  stopper_.store(self, std::memory_order_relaxed);
+  stop_depth_ = 1;
+  for (SafepointState* m = first_; m != nullptr; m = m->next_in_heap) {
+    if (m == self) continue;
+    m->word->fetch_or(kWordStop, std::memory_order_seq_cst);
+    // Its thread may be polling the word of another heap's mutator.
+    m->thread.load(std::memory_order_relaxed)->RequestPoll();
+  }
+  AtRacePoint(RacePoint::kStopRequested);
+  for (;;) {
+    bool running = false;
+    for (SafepointState* m = first_; m != nullptr; m = m->next_in_heap) {
+      if (m != self &&
+          m->state.load(std::memory_order_seq_cst) == MutatorState::kRunning) {
+        running = true;
+        break;
+      }
+    }
+    if (!running) return true;
+    changed_.Wait(&mutex_);
+  }
+}
+
+void Safepoints::StartTheWorld() {
+  MutexLock lock(&mutex_);
+  if (--stop_depth_ > 0) return;
+  for (SafepointState* m = first_; m != nullptr; m = m->next_in_heap) {
+    m->word->fetch_and(~uint32_t{kWordStop}, std::memory_order_seq_cst);
+  }
+  stopper_.store(nullptr, std::memory_order_relaxed);
+  changed_.NotifyAll();
+}
+
+void Safepoints::ResumeSelf(SafepointState* self) {
+  self->thread.load(std::memory_order_relaxed)->UnparkAll();
+}
+
+}  // namespace loam

@@ -1,0 +1,22 @@
+// What root providers and trace callbacks report references to. The marker is
+// one visitor, the verifier another.
+
+#ifndef LOAM_RUNTIME_GC_VISITOR_H_
+#define LOAM_RUNTIME_GC_VISITOR_H_
+
+#include <cstdint>
+
+// The opaque loam_visitor of the C API.
+struct loam_visitor {
+  virtual void VisitValue(uintptr_t word) = 0;
+  virtual void VisitPointer(uintptr_t address) = 0;
+  // A word that may or may not be an address.
+  virtual void VisitAmbiguous(uintptr_t word) = 0;
+  // The roots that follow belong to this; for messages.
+  virtual void EnterRoot(const char* /*kind*/, const char* /*name*/) {}
+
+ protected:
+  ~loam_visitor() = default;
+};
+
+#endif  // LOAM_RUNTIME_GC_VISITOR_H_

@@ -1,0 +1,98 @@
+// Arenas: 64 MiB of aligned address space, each with metadata outside the heap.
+// The arena map finds an arena, and so a span, from any address.
+
+#ifndef LOAM_RUNTIME_HEAP_ARENA_H_
+#define LOAM_RUNTIME_HEAP_ARENA_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/heap/heap_constants.h"
+#include "runtime/heap/metadata_allocator.h"
+#include "runtime/heap/page_chunk.h"
+#include "runtime/heap/span.h"
+
+namespace loam {
+
+struct Arena {
+  uintptr_t base;
+  // The span that each page belongs to, NULL for free pages. Stored with
+  // release by the page heap, read with acquire anywhere, or relaxed by a
+  // marker, which the stop has synchronised.
+  std::atomic<Span*> spans[kPagesPerArena];
+  // Bit p: page p is the first of a span in use. Guarded by the page heap's
+  // lock.
+  uint64_t page_in_use[kPagesPerArena / kBitsPerWord];
+  // Bit p: the span that starts at page p has specials; set and cleared under
+  // that span's specials lock, with relaxed atomics, and read when stopped.
+  std::atomic<uint64_t> page_specials[kPagesPerArena / kBitsPerWord];
+  // Guarded by the page heap's lock.
+  PageChunk chunks[kChunksPerArena];
+  // Bytes from here to the arena's end have never been handed out, and are
+  // zero. Sound because pages are handed out lowest address first. Guarded by
+  // the page heap's lock.
+  uintptr_t zeroed_base;
+  // Checking only, NULL otherwise: a word for every word of the arena, what
+  // went through the store functions; and a bit for every word, the verifier's
+  // marks. Written by their owners, see gc/.
+  uint64_t* store_shadow;
+  uint64_t* verify_bits;
+
+  size_t PageIndex(uintptr_t address) const {
+    return (address - base) >> kPageShift;
+  }
+};
+
+// Two levels: 48 address bits = 10 bits of directory + 12 bits of table + 26
+// bits inside the arena. Tables are made when an arena needs them.
+class ArenaMap {
+ public:
+  explicit ArenaMap(PersistentAllocator* persistent)
+      : persistent_(persistent) {}
+
+  // Makes room for the arenas of [base, base + bytes). False when out of
+  // memory. Guarded by the page heap's lock.
+  bool Prepare(uintptr_t base, size_t bytes);
+  // Publishes an arena. Guarded by the page heap's lock.
+  void Insert(Arena* arena);
+
+  // The arena of an address, or NULL. Any thread.
+  Arena* Find(uintptr_t address) const {
+    if (address >> kAddressBits != 0) return nullptr;
+    const size_t index = address >> kArenaShift;
+    const Table* table =
+        directory_[index / kTableEntries].load(std::memory_order_acquire);
+    return table == nullptr ? nullptr
+                            : table->arenas[index % kTableEntries].load(
+                                  std::memory_order_acquire);
+  }
+
+  // The span in use that an address lies in, or NULL. Any thread; what it finds
+  // stays valid only while something keeps an object of the span alive, or the
+  // world stopped.
+  Span* FindSpan(uintptr_t address) const {
+    const Arena* arena = Find(address);
+    return arena == nullptr ? nullptr
+                            : arena->spans[arena->PageIndex(address)].load(
+                                  std::memory_order_acquire);
+  }
+
+ private:
+  static constexpr size_t kTableBits = 12;
+  static constexpr size_t kTableEntries = size_t{1} << kTableBits;
+  static constexpr size_t kDirectoryEntries =
+      size_t{1} << (kAddressBits - kArenaShift - kTableBits);
+
+  struct Table {
+    std::atomic<Arena*> arenas[kTableEntries];
+  };
+
+  PersistentAllocator* const persistent_;
+  // Release when stored, after what they point to is complete.
+  std::atomic<Table*> directory_[kDirectoryEntries] = {};
+};
+
+}  // namespace loam
+
+#endif  // LOAM_RUNTIME_HEAP_ARENA_H_

@@ -1,0 +1,42 @@
+// Running totals of one heap. All are relaxed atomics: each is exact by itself,
+// and nothing is inferred from two of them together.
+
+#ifndef LOAM_RUNTIME_HEAP_HEAP_COUNTERS_H_
+#define LOAM_RUNTIME_HEAP_HEAP_COUNTERS_H_
+
+#include <atomic>
+#include <cstdint>
+
+namespace loam {
+
+class Counter {
+ public:
+  void Add(uint64_t n) { value_.fetch_add(n, std::memory_order_relaxed); }
+  void Subtract(uint64_t n) { value_.fetch_sub(n, std::memory_order_relaxed); }
+  void SubtractDownToZero(uint64_t n) {
+    uint64_t value = Get();
+    while (!value_.compare_exchange_weak(value, value > n ? value - n : 0,
+                                         std::memory_order_relaxed)) {
+    }
+  }
+  void Set(uint64_t n) { value_.store(n, std::memory_order_relaxed); }
+  uint64_t Get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+struct HeapCounters {
+  // Bytes marked by the last cycle, plus cells handed to mutators' caches since
+  // (all of a span's free cells when it is cached; what is unused comes back
+  // when it is released). Compared with the trigger.
+  Counter live_estimate;
+  Counter allocated_bytes;  // handed to caches, less what came back
+  Counter external_bytes;   // loam_external_adjust
+  Counter swept_spans;
+  Counter cached_span_bytes;  // spans in mutators' caches
+};
+
+}  // namespace loam
+
+#endif  // LOAM_RUNTIME_HEAP_HEAP_COUNTERS_H_

@@ -1,0 +1,47 @@
+// What one heap has committed, and its hard limit.
+//
+// Every byte that a heap takes from the OS is charged here first; a charge that
+// would pass the limit fails, and the caller reports out of memory. Reserved
+// address space is not charged.
+
+#ifndef LOAM_RUNTIME_HEAP_MEMORY_LEDGER_H_
+#define LOAM_RUNTIME_HEAP_MEMORY_LEDGER_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace loam {
+
+class MemoryLedger {
+ public:
+  enum class Use { kHeapPages, kMetadata };
+
+  // Thread-safe. False, and nothing charged, if it would pass the limit.
+  [[nodiscard]] bool TryCharge(Use use, size_t bytes);
+  void Refund(Use use, size_t bytes);
+
+  uint64_t committed() const { return Load(committed_); }
+  uint64_t peak_committed() const { return Load(peak_); }
+  uint64_t metadata() const { return Load(metadata_); }
+  uint64_t limit() const { return Load(limit_); }
+  // A limit below what is committed stops further growth only.
+  void set_limit(uint64_t bytes) {
+    limit_.store(bytes, std::memory_order_relaxed);
+  }
+
+ private:
+  // Counters: relaxed throughout, since they order nothing else.
+  static uint64_t Load(const std::atomic<uint64_t>& counter) {
+    return counter.load(std::memory_order_relaxed);
+  }
+
+  std::atomic<uint64_t> committed_{0};  // at most limit_ when a charge succeeds
+  std::atomic<uint64_t> peak_{0};       // largest value of committed_
+  std::atomic<uint64_t> metadata_{0};   // part of committed_
+  std::atomic<uint64_t> limit_{UINT64_MAX};
+};
+
+}  // namespace loam
+
+#endif  // LOAM_RUNTIME_HEAP_MEMORY_LEDGER_H_

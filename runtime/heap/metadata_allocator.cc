@@ -1,0 +1,115 @@
+#include "runtime/heap/metadata_allocator.h"
+
+#include "runtime/base/fatal.h"
+#include "runtime/heap/os_memory.h"
+
+namespace loam {
+namespace {
+
+constexpr size_t kBlockBytes = 64 << 10;
+
+}  // namespace
+
+PersistentAllocator::~PersistentAllocator() {
+  while (blocks_ != nullptr) {
+    Block* block = blocks_;
+    blocks_ = block->previous;
+    const size_t bytes = block->bytes;
+    os::Release(reinterpret_cast<uintptr_t>(block), bytes);
+    ledger_->Refund(MemoryLedger::Use::kMetadata, bytes);
+  }
+}
+
+PersistentAllocator::Block* PersistentAllocator::NewBlock(size_t bytes) {
+  if (!ledger_->TryCharge(MemoryLedger::Use::kMetadata, bytes)) return nullptr;
+  auto* block = reinterpret_cast<Block*>(os::Allocate(bytes));
+  if (block == nullptr) {
+    ledger_->Refund(MemoryLedger::Use::kMetadata, bytes);
+    return nullptr;
+  }
+  block->previous = blocks_;
+  block->bytes = bytes;
+  blocks_ = block;
+  return block;
+}
+
+void* PersistentAllocator::Allocate(size_t bytes, size_t alignment) {
+  LOAM_DCHECK(IsPowerOfTwo(alignment) && alignment <= kOsPageBytes);
+  MutexLock lock(&mutex_);
+  const uintptr_t aligned = AlignUp(next_, alignment);
+  if (aligned + bytes <= limit_ && next_ != 0) {
+    next_ = aligned + bytes;
+    return reinterpret_cast<void*>(aligned);
+  }
+  const size_t with_header = AlignUp(sizeof(Block), alignment) + bytes;
+  if (with_header > kBlockBytes / 4) {
+    // Its own region; the current block goes on.
+    Block* block = NewBlock(AlignUp(with_header, kOsPageBytes));
+    if (block == nullptr) return nullptr;
+    return reinterpret_cast<char*>(block) + AlignUp(sizeof(Block), alignment);
+  }
+  Block* block = NewBlock(kBlockBytes);
+  if (block == nullptr) return nullptr;
+  const auto start = reinterpret_cast<uintptr_t>(block);
+  limit_ = start + kBlockBytes;
+  const uintptr_t result = AlignUp(start + sizeof(Block), alignment);
+  next_ = result + bytes;
+  return reinterpret_cast<void*>(result);
+}
+
+bool SparseRegion::Reserve(MemoryLedger* ledger, size_t bytes) {
+  ledger_ = ledger;
+  bytes = AlignUp(bytes, kOsPageBytes);
+  const size_t granules = bytes / kOsPageBytes;
+  const size_t bitmap_bytes =
+      AlignUp(BitmapWords(granules) * sizeof(uint64_t), kOsPageBytes);
+  // The bitmap itself, at the end of the region, is charged in full: a bit per
+  // 4 KiB.
+  if (!ledger->TryCharge(MemoryLedger::Use::kMetadata, bitmap_bytes)) {
+    return false;
+  }
+  const uintptr_t base = os::Allocate(bytes + bitmap_bytes);
+  if (base == 0) {
+    ledger->Refund(MemoryLedger::Use::kMetadata, bitmap_bytes);
+    return false;
+  }
+  base_ = reinterpret_cast<char*>(base);
+  bytes_ = bytes;
+  committed_ = reinterpret_cast<std::atomic<uint64_t>*>(base + bytes);
+  return true;
+}
+
+void SparseRegion::Release() {
+  if (base_ == nullptr) return;
+  const size_t granules = bytes_ / kOsPageBytes;
+  const size_t bitmap_words = BitmapWords(granules);
+  size_t charged =
+      AlignUp(bitmap_words * sizeof(uint64_t), kOsPageBytes);
+  const size_t total = bytes_ + charged;
+  for (size_t i = 0; i < bitmap_words; i++) {
+    charged += std::popcount(committed_[i].load(std::memory_order_relaxed)) *
+               kOsPageBytes;
+  }
+  os::Release(reinterpret_cast<uintptr_t>(base_), total);
+  ledger_->Refund(MemoryLedger::Use::kMetadata, charged);
+  base_ = nullptr;
+}
+
+bool SparseRegion::EnsureCommitted(size_t offset, size_t bytes) {
+  LOAM_DCHECK(offset + bytes <= bytes_);
+  const size_t last = (offset + bytes - 1) / kOsPageBytes;
+  for (size_t g = offset / kOsPageBytes; g <= last; g++) {
+    std::atomic<uint64_t>& word = committed_[g / kBitsPerWord];
+    const uint64_t bit = uint64_t{1} << (g % kBitsPerWord);
+    if ((word.load(std::memory_order_relaxed) & bit) != 0) continue;
+    if (!ledger_->TryCharge(MemoryLedger::Use::kMetadata, kOsPageBytes)) {
+      return false;
+    }
+    if ((word.fetch_or(bit, std::memory_order_relaxed) & bit) != 0) {
+      ledger_->Refund(MemoryLedger::Use::kMetadata, kOsPageBytes);  // Lost.
+    }
+  }
+  return true;
+}
+
+}  // namespace loam

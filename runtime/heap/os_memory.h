@@ -1,0 +1,40 @@
+// Memory from the operating system, in four states:
+//
+//   None      not ours; touching it faults
+//   Reserved  address space that is ours; touching it faults
+//   Prepared  may become Ready at no great cost; content undefined
+//   Ready     readable and writable; zero when it comes from None or Prepared
+//
+//   Reserve   None -> Reserved         Allocate  None -> Ready, in one step
+//   Prepare   Reserved -> Prepared     Release   any -> None
+//   Commit    Prepared -> Ready        Protect   Ready -> Reserved
+//   Decommit  Ready -> Prepared
+//
+// One implementation per OS: os_memory_linux.cc. Sizes and addresses are
+// multiples of the OS page. Accounting is the caller's (MemoryLedger).
+
+#ifndef LOAM_RUNTIME_HEAP_OS_MEMORY_H_
+#define LOAM_RUNTIME_HEAP_OS_MEMORY_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace loam::os {
+
+// Address space at `hint` if that is free, anywhere otherwise (0: anywhere),
+// aligned to `alignment`, a power of two. 0 if the OS refuses.
+uintptr_t Reserve(uintptr_t hint, size_t bytes, size_t alignment);
+// Only at `hint`: 0 if that is taken.
+uintptr_t ReserveExactly(uintptr_t hint, size_t bytes);
+bool Prepare(uintptr_t address, size_t bytes);
+bool Commit(uintptr_t address, size_t bytes);
+// The pages go back to the OS; the next Commit finds zeroes.
+void Decommit(uintptr_t address, size_t bytes);
+void Protect(uintptr_t address, size_t bytes);
+void Release(uintptr_t address, size_t bytes);
+// Zeroed; backed by memory page by page, when first written. 0 if refused.
+uintptr_t Allocate(size_t bytes);
+
+}  // namespace loam::os
+
+#endif  // LOAM_RUNTIME_HEAP_OS_MEMORY_H_

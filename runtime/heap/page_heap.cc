@@ -1,0 +1,314 @@
+#include "runtime/heap/page_heap.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "runtime/base/fatal.h"
+#include "runtime/heap/os_memory.h"
+
+namespace loam {
+namespace {
+
+// Where heaps start looking for address space: addresses that begin with 00c0
+// stand out in a debugger and are rarely taken. Each heap that finds its place
+// taken steps on by kHintStep.
+constexpr uintptr_t kFirstHint = uintptr_t{0x00c0} << 32;
+constexpr uintptr_t kHintStep = uintptr_t{1} << 40;
+constexpr size_t kHintAttempts = 64;
+
+// The heap grows by a sixteenth, within these bounds. Small steps keep a small
+// heap's mapping below the size of a huge page.
+constexpr size_t kMinGrowthPages = 64;
+constexpr size_t kMaxGrowthPages = kPagesPerChunk;
+
+}  // namespace
+
+PageHeap::PageHeap(MemoryLedger* ledger, PersistentAllocator* persistent,
+                   const PageHeapOptions& options)
+    : ledger_(ledger),
+      persistent_(persistent),
+      options_(options),
+      gc_bits_(ledger),
+      arena_map_(persistent),
+      pages_(&arena_map_),
+      span_pool_(persistent),
+      next_hint_(options.arena_hint != 0
+                     ? AlignUp(options.arena_hint, kArenaBytes)
+                     : kFirstHint) {}
+
+bool PageHeap::Initialize() {
+  MutexLock lock(&mutex_);
+  return pages_.Initialize(ledger_);
+}
+
+PageHeap::~PageHeap() {
+  MutexLock lock(&mutex_);
+  for (size_t a = 0; a < pages_.arena_count(); a++) {
+    Arena* arena = pages_.arena(a);
+    os::Release(arena->base, kArenaBytes);
+    if (arena->store_shadow != nullptr) {
+      os::Release(reinterpret_cast<uintptr_t>(arena->store_shadow),
+                  kArenaBytes);
+    }
+    if (arena->verify_bits != nullptr) {
+      os::Release(reinterpret_cast<uintptr_t>(arena->verify_bits),
+                  kArenaBytes / 64);
+    }
+  }
+  ledger_->Refund(MemoryLedger::Use::kHeapPages,
+                  (span_pages_ + pages_.free_committed_pages()) * kPageBytes);
+  pages_.Release();
+}
+
+Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
+                             bool may_grow) {
+  const size_t span_bytes = shape.pages * kPageBytes;
+  const size_t usable = shape.scan == ScanKind::kBitmap
+                            ? span_bytes - 2 * (span_bytes / 64)
+                            : span_bytes;
+  const size_t cells = usable / shape.cell_bytes;
+  if (!gc_bits_.ReserveFor(cells)) return nullptr;
+  Span* span = nullptr;
+  {
+    MutexLock lock(&mutex_);
+    span = span_pool_.Take();
+    const uintptr_t base =
+        span == nullptr ? 0 : AllocatePages(shape.pages, may_grow);
+    if (base == 0) {
+      if (span != nullptr) span_pool_.Give(span);
+    } else {
+      span->base = base;
+      span->need_zero = NeedsZero(base, shape.pages);
+      span_pages_ += shape.pages;
+      Arena* arena = arena_map_.Find(base);
+      SetBit(arena->page_in_use, arena->PageIndex(base));
+    }
+    if (base == 0) span = nullptr;
+  }
+  if (span == nullptr) {
+    gc_bits_.Unreserve(cells);
+    return nullptr;
+  }
+  // Nobody else can see the span until its pages point to it.
+  span->mark_bits = gc_bits_.New(cells);
+  span->alloc_bits = NoBits();
+  span->cell_bytes = shape.cell_bytes;
+  span->type = shape.type;
+  span->pointer_mask = shape.type != nullptr ? shape.type->pointer_mask : 0;
+  span->value_mask = shape.type != nullptr ? shape.type->value_mask : 0;
+  span->divide_magic = cells == 1 ? 0 : DivideMagic(shape.cell_bytes);
+  span->cell_count = static_cast<uint32_t>(cells);
+  span->free_index = 0;
+  span->scan = shape.scan;
+  span->kind = shape.kind;
+  span->needs_rescan = false;
+  span->list_id = SpanListId::kNone;
+  span->size_class = shape.size_class;
+  span->page_count = shape.pages;
+  span->live_cells = 0;
+  span->next = nullptr;
+  span->previous = nullptr;
+  span->central = shape.central;
+  span->specials = nullptr;
+  span->last_special = nullptr;
+  span->sweepgen.store(generation, std::memory_order_release);
+  span->state.store(SpanState::kInUse, std::memory_order_release);
+  for (size_t i = 0; i < shape.pages; i++) {
+    const uintptr_t page = span->base + i * kPageBytes;
+    Arena* arena = arena_map_.Find(page);
+    arena->spans[arena->PageIndex(page)].store(span, std::memory_order_release);
+  }
+  return span;
+}
+
+void PageHeap::FreeSpan(Span* span) {
+  LOAM_CHECK(span->state.load(std::memory_order_relaxed) == SpanState::kInUse &&
+                 span->list_id == SpanListId::kNone &&
+                 span->specials == nullptr,
+             "freeing span %p that is free, listed or has specials",
+             static_cast<void*>(span));
+  gc_bits_.Unreserve(span->cell_count);
+  MutexLock lock(&mutex_);
+  span->state.store(SpanState::kFree, std::memory_order_release);
+  for (size_t i = 0; i < span->page_count; i++) {
+    const uintptr_t page = span->base + i * kPageBytes;
+    Arena* arena = arena_map_.Find(page);
+    arena->spans[arena->PageIndex(page)].store(nullptr,
+                                               std::memory_order_release);
+  }
+  Arena* arena = arena_map_.Find(span->base);
+  ClearBit(arena->page_in_use, arena->PageIndex(span->base));
+  pages_.Free(span->base, span->page_count);
+  span_pages_ -= span->page_count;
+  freed_spans_++;
+  span_pool_.Give(span);
+}
+
+uintptr_t PageHeap::AllocatePages(size_t pages, bool may_grow) {
+  if (span_pages_ + pages > max_span_pages_.load(std::memory_order_relaxed)) {
+    return 0;
+  }
+  uintptr_t base = pages_.Find(pages);
+  if (base == 0) {
+    if (!may_grow || !Grow(pages)) return 0;
+    base = pages_.Find(pages);
+  }
+  const size_t scavenged = pages_.CountScavenged(base, pages);
+  if (scavenged > 0) {
+    const size_t bytes = scavenged * kPageBytes;
+    if (!ledger_->TryCharge(MemoryLedger::Use::kHeapPages, bytes)) return 0;
+    if (!os::Commit(base, pages * kPageBytes)) {
+      ledger_->Refund(MemoryLedger::Use::kHeapPages, bytes);
+      return 0;
+    }
+  }
+  pages_.Allocate(base, pages);
+  return base;
+}
+
+// Whether these pages, just allocated, may hold old data. Must be asked at every
+// allocation, since it moves zeroed_base on.
+bool PageHeap::NeedsZero(uintptr_t address, size_t pages) {
+  bool needs_zero = false;
+  const uintptr_t end = address + pages * kPageBytes;
+  while (address < end) {
+    Arena* arena = arena_map_.Find(address);
+    const uintptr_t arena_end = arena->base + kArenaBytes;
+    const uintptr_t part_end = end < arena_end ? end : arena_end;
+    if (address < arena->zeroed_base) needs_zero = true;
+    if (part_end > arena->zeroed_base) arena->zeroed_base = part_end;
+    address = part_end;
+  }
+  return needs_zero;
+}
+
+bool PageHeap::Grow(size_t pages) {
+  const size_t step =
+      std::clamp<size_t>(span_pages_ / 16, kMinGrowthPages, kMaxGrowthPages);
+  size_t bytes = AlignUp(pages, AlignUp(step, kMinGrowthPages)) * kPageBytes;
+  if (bytes > grow_limit_ - grow_next_ && !AddArenas(bytes)) return false;
+  bytes = std::min<size_t>(bytes, grow_limit_ - grow_next_);
+  if (!os::Prepare(grow_next_, bytes)) return false;
+  pages_.Grow(grow_next_, bytes / kPageBytes);
+  lowest_.store(std::min(lowest_address(), grow_next_),
+                std::memory_order_relaxed);
+  grow_next_ += bytes;
+  highest_.store(std::max(highest_address(), grow_next_),
+                 std::memory_order_relaxed);
+  return true;
+}
+
+// Makes the region [grow_next_, grow_limit_) at least `bytes` long.
+bool PageHeap::AddArenas(size_t bytes) {
+  const size_t remaining = grow_limit_ - grow_next_;
+  size_t wanted = AlignUp(bytes - remaining, kArenaBytes);
+  uintptr_t base = 0;
+  // Right behind the last arena, so that the run can straddle both.
+  if (grow_limit_ != 0) base = os::ReserveExactly(grow_limit_, wanted);
+  const bool adjacent = base != 0;
+  if (!adjacent) {
+    wanted = AlignUp(bytes, kArenaBytes);
+    for (size_t i = 0; i < kHintAttempts && base == 0; i++) {
+      base = os::ReserveExactly(next_hint_, wanted);
+      if (base == 0) next_hint_ += kHintStep;
+    }
+    if (base == 0) base = os::Reserve(0, wanted, kArenaBytes);
+    if (base == 0) return false;
+  }
+  if (!arena_map_.Prepare(base, wanted)) {
+    os::Release(base, wanted);
+    return false;
+  }
+  for (uintptr_t at = base; at < base + wanted; at += kArenaBytes) {
+    auto* arena = static_cast<Arena*>(
+        persistent_->Allocate(sizeof(Arena), alignof(Arena)));
+    void* shadow = nullptr;
+    if (arena != nullptr && options_.store_shadow) {
+      shadow = reinterpret_cast<void*>(os::Allocate(kArenaBytes));
+    }
+    if (arena == nullptr || (options_.store_shadow && shadow == nullptr)) {
+      // What was added stays usable; the rest goes back.
+      os::Release(at, base + wanted - at);
+      wanted = at - base;
+      break;
+    }
+    arena->base = at;
+    arena->zeroed_base = at;
+    arena->store_shadow = static_cast<uint64_t*>(shadow);
+    if (!pages_.AddArena(arena)) {
+      os::Release(at, base + wanted - at);
+      wanted = at - base;
+      break;
+    }
+    arena_map_.Insert(arena);
+  }
+  if (wanted == 0) return false;
+  if (adjacent) {
+    grow_limit_ += wanted;
+  } else {
+    if (remaining > 0 && os::Prepare(grow_next_, remaining)) {
+      pages_.Grow(grow_next_, remaining / kPageBytes);
+      highest_.store(std::max(highest_address(), grow_limit_),
+                     std::memory_order_relaxed);
+    }
+    grow_next_ = base;
+    grow_limit_ = base + wanted;
+  }
+  return grow_limit_ - grow_next_ >= bytes;
+}
+
+size_t PageHeap::ReleaseFreePages(size_t max_bytes) {
+  MutexLock lock(&mutex_);
+  const size_t pages = pages_.Scavenge(
+      max_bytes / kPageBytes, [](uintptr_t address, size_t count) {
+        os::Decommit(address, count * kPageBytes);
+      });
+  ledger_->Refund(MemoryLedger::Use::kHeapPages, pages * kPageBytes);
+  return pages * kPageBytes;
+}
+
+PageHeapStats PageHeap::stats() {
+  MutexLock lock(&mutex_);
+  PageHeapStats stats;
+  stats.span_bytes = span_pages_ * kPageBytes;
+  stats.free_page_bytes = pages_.free_committed_pages() * kPageBytes;
+  stats.reserved_bytes = pages_.arena_count() * kArenaBytes;
+  stats.spans = span_pool_.in_use();
+  stats.freed_spans = freed_spans_;
+  return stats;
+}
+
+bool PageHeap::CheckInvariants(char* problem, size_t problem_bytes) {
+  MutexLock lock(&mutex_);
+  if (!pages_.CheckInvariants(problem, problem_bytes)) return false;
+  uint64_t pages = 0;
+  uint64_t spans = 0;
+  bool ok = true;
+  ForEachSpan([&](const Span* span) {
+    if (span == nullptr ||
+        span->state.load(std::memory_order_relaxed) != SpanState::kInUse) {
+      snprintf(problem, problem_bytes, "a page in use belongs to no span");
+      ok = false;
+      return;
+    }
+    pages += span->page_count;
+    spans++;
+    for (size_t i = 0; i < span->page_count; i++) {
+      if (arena_map_.FindSpan(span->base + i * kPageBytes) != span) {
+        snprintf(problem, problem_bytes, "span %p: page %zu points elsewhere",
+                 static_cast<const void*>(span), i);
+        ok = false;
+      }
+    }
+  });
+  if (ok && (pages != span_pages_ || spans != span_pool_.in_use())) {
+    snprintf(problem, problem_bytes,
+             "spans: %zu of %zu pages found, %zu of %zu counted",
+             static_cast<size_t>(spans), static_cast<size_t>(pages),
+             span_pool_.in_use(), static_cast<size_t>(span_pages_));
+    ok = false;
+  }
+  return ok;
+}
+
+}  // namespace loam

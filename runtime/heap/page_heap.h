@@ -1,0 +1,135 @@
+// The page heap: arenas, their pages, and the span records made of them.
+//
+// It hands out spans and takes them back; it does not know what is in them, and
+// never collects. Everything above gets its spans through sweep/span_source,
+// which reclaims first.
+
+#ifndef LOAM_RUNTIME_HEAP_PAGE_HEAP_H_
+#define LOAM_RUNTIME_HEAP_PAGE_HEAP_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/base/mutex.h"
+#include "runtime/heap/arena.h"
+#include "runtime/heap/gc_bits.h"
+#include "runtime/heap/metadata_allocator.h"
+#include "runtime/heap/page_allocator.h"
+#include "runtime/heap/span.h"
+
+namespace loam {
+
+struct PageHeapOptions {
+  uintptr_t arena_hint = 0;   // 0: the default, 0x00c0'0000'0000
+  bool store_shadow = false;  // keep Arena::store_shadow
+};
+
+struct PageHeapStats {
+  uint64_t span_bytes;
+  uint64_t free_page_bytes;  // committed, in no span
+  uint64_t reserved_bytes;
+  uint64_t spans;
+  uint64_t freed_spans;
+};
+
+class PageHeap {
+ public:
+  PageHeap(MemoryLedger* ledger, PersistentAllocator* persistent,
+           const PageHeapOptions& options);
+  ~PageHeap();
+  PageHeap(const PageHeap&) = delete;
+  PageHeap& operator=(const PageHeap&) = delete;
+
+  bool Initialize() LOAM_EXCLUDES(mutex_);
+
+  // A span of the shape's pages, with mark bits, ready to be cached: its
+  // sweepgen is `generation`. With `may_grow` false only pages that the heap has
+  // already are used. NULL when there are none, or out of memory.
+  Span* AllocateSpan(const SpanShape& shape, uint32_t generation, bool may_grow)
+      LOAM_EXCLUDES(mutex_);
+
+  // Takes back a span that no list, cache or sweeper refers to.
+  void FreeSpan(Span* span) LOAM_EXCLUDES(mutex_);
+
+  // Spans never take more pages than this (the fixed-size policy).
+  void set_max_span_bytes(uint64_t bytes) {
+    max_span_pages_.store(bytes / kPageBytes, std::memory_order_relaxed);
+  }
+
+  // Gives up to `max_bytes` of free committed pages back to the OS; returns how
+  // many bytes.
+  size_t ReleaseFreePages(size_t max_bytes) LOAM_EXCLUDES(mutex_);
+
+  Span* FindSpan(uintptr_t address) const {
+    return arena_map_.FindSpan(address);
+  }
+  const ArenaMap& arena_map() const { return arena_map_; }
+  GcBits* gc_bits() { return &gc_bits_; }
+
+  // All objects lie in [lowest, highest). Changes only when the heap grows.
+  uintptr_t lowest_address() const {
+    return lowest_.load(std::memory_order_relaxed);
+  }
+  uintptr_t highest_address() const {
+    return highest_.load(std::memory_order_relaxed);
+  }
+
+  // Calls visit(span) for every span in use. The world is stopped, or spans
+  // cannot come and go for another reason.
+  template <typename Visit>
+  void ForEachSpan(Visit&& visit) LOAM_NO_THREAD_SAFETY_ANALYSIS {
+    for (size_t a = 0; a < pages_.arena_count(); a++) {
+      Arena* arena = pages_.arena(a);
+      for (size_t w = 0; w < kPagesPerArena / kBitsPerWord; w++) {
+        uint64_t bits = arena->page_in_use[w];
+        while (bits != 0) {
+          const size_t page = w * kBitsPerWord + std::countr_zero(bits);
+          bits &= bits - 1;
+          visit(arena->spans[page].load(std::memory_order_relaxed));
+        }
+      }
+    }
+  }
+  // Calls visit(arena) for every arena; the same condition.
+  template <typename Visit>
+  void ForEachArena(Visit&& visit) LOAM_NO_THREAD_SAFETY_ANALYSIS {
+    for (size_t a = 0; a < pages_.arena_count(); a++) visit(pages_.arena(a));
+  }
+
+  PageHeapStats stats() LOAM_EXCLUDES(mutex_);
+  bool CheckInvariants(char* problem, size_t problem_bytes)
+      LOAM_EXCLUDES(mutex_);
+
+ private:
+  bool Grow(size_t pages) LOAM_REQUIRES(mutex_);
+  bool AddArenas(size_t bytes) LOAM_REQUIRES(mutex_);
+  uintptr_t AllocatePages(size_t pages, bool may_grow) LOAM_REQUIRES(mutex_);
+  bool NeedsZero(uintptr_t address, size_t pages) LOAM_REQUIRES(mutex_);
+
+  MemoryLedger* const ledger_;
+  PersistentAllocator* const persistent_;
+  const PageHeapOptions options_;
+  GcBits gc_bits_;
+  ArenaMap arena_map_;
+  // Written under mutex_, read anywhere; relaxed: an address outside is no
+  // reference to any object the reader can know.
+  std::atomic<uintptr_t> lowest_{UINTPTR_MAX};
+  std::atomic<uintptr_t> highest_{0};
+
+  std::atomic<uint64_t> max_span_pages_{UINT64_MAX};  // relaxed: a setting
+
+  Mutex<LockRank::kPageHeap> mutex_;
+  PageAllocator pages_ LOAM_GUARDED_BY(mutex_);
+  FixedPool<Span> span_pool_ LOAM_GUARDED_BY(mutex_);
+  // The part of the newest arenas that has not been grown into.
+  uintptr_t grow_next_ LOAM_GUARDED_BY(mutex_) = 0;
+  uintptr_t grow_limit_ LOAM_GUARDED_BY(mutex_) = 0;
+  uintptr_t next_hint_ LOAM_GUARDED_BY(mutex_) = 0;
+  uint64_t span_pages_ LOAM_GUARDED_BY(mutex_) = 0;
+  uint64_t freed_spans_ LOAM_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace loam
+
+#endif  // LOAM_RUNTIME_HEAP_PAGE_HEAP_H_

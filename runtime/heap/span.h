@@ -1,0 +1,171 @@
+// A span: a run of pages that holds cells of one size.
+//
+// States (SpanState), and who owns the span in each:
+//
+//   kFree    not in use; the record is in the page heap's pool
+//   kInUse   holds objects; the pages' entries in the arena point here.
+//            Owned by a mutator's cache (sweepgen h+1, h+3), by a sweeper
+//            (h-1), or by a central list (h-2, h)
+//
+// A span record is never zeroed when it is taken again: a sweeper that still
+// holds a stale pointer must find a sweepgen that it cannot acquire.
+
+#ifndef LOAM_RUNTIME_HEAP_SPAN_H_
+#define LOAM_RUNTIME_HEAP_SPAN_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/base/bits.h"
+#include "runtime/base/fatal.h"
+#include "runtime/base/mutex.h"
+#include "runtime/heap/heap_constants.h"
+#include "runtime/heap/type_layout.h"
+
+namespace loam {
+
+class CentralSpanList;
+struct Special;
+
+enum class SpanState : uint8_t { kFree = 0, kInUse = 1 };
+
+// What a span's cells hold, and where the type and layout of an object are.
+enum class SpanKind : uint8_t {
+  kNoscan,        // bytes: no type, no references
+  kSlots,         // values in every word: no type
+  kHeaded,        // a type word at the end of each cell
+  kHeadedNoscan,  // the same, types without references
+  kBitmap,        // two bitmaps at the end of the span
+  kTyped,         // one type: Span::type
+  kLarge,         // one object: Span::type, or none
+};
+constexpr size_t kClassedSpanKinds = 5;  // kNoscan to kBitmap, per size class
+
+// Which list of which central list a span is on, if any.
+enum class SpanListId : uint8_t { kNone, kPartial0, kPartial1, kFull0, kFull1 };
+
+struct alignas(64) Span {
+  // ---- What marking reads: one cache line. Constant while the span is in use,
+  // except mark_bits (exchanged by its sweeper) and free_index.
+
+  // First byte. Overlaid by the pool's link while the record is free.
+  uintptr_t base;
+  // Bit i: cell i has been reached. Written by the marker, while the world is
+  // stopped or with its atomics; by the sweeper otherwise.
+  uint64_t* mark_bits;
+  size_t cell_bytes;
+  uint64_t pointer_mask;  // ScanKind::kMasks
+  uint64_t value_mask;
+  const Type* type;        // kTyped, kLarge; otherwise NULL
+  uint32_t divide_magic;   // ceil(2^32 / cell_bytes); 0 for one-cell spans
+  uint32_t cell_count;
+  // Cells below it are allocated, or their alloc bit tells. Owned like the
+  // span; while cached it is the end of the current run.
+  uint32_t free_index;
+  ScanKind scan;
+  SpanKind kind;
+  // The marker could not push some object of this span: rescan it. Marker only.
+  bool needs_rescan;
+  // Freshly taken cells must be zeroed. Owned like the span.
+  bool need_zero;
+
+  // ---- What allocation and sweeping use.
+
+  // Bit i: cell i was allocated when the span was last swept. Owned like the
+  // span; replaced by the mark bits when it is swept, never changed in place.
+  const uint64_t* alloc_bits;
+  // The relation to the heap's generation h, which rises by 2 per cycle:
+  //
+  //   h - 2   needs sweeping
+  //   h - 1   is being swept
+  //   h       swept, ready for use
+  //   h + 1   cached since before the current cycle; needs sweeping
+  //   h + 3   swept, then cached
+  //
+  // h-2 -> h-1 by compare-and-swap (acquire) is the right to sweep; the sweeper
+  // stores h (release) last, after everything it changed.
+  std::atomic<uint32_t> sweepgen;
+  std::atomic<SpanState> state;  // release when set, acquire when tested
+  SpanListId list_id;            // guarded by central's lock
+  SpinLock specials_lock;        // guards specials
+  uint8_t size_class;            // classed kinds only
+  uint32_t page_count;
+  uint32_t live_cells;  // marked at the last sweep. Owned like the span
+  Span* next;           // on a central list: guarded by central's lock
+  Span* previous;
+  CentralSpanList* central;  // where it goes when not cached; constant
+  Special* specials;         // sorted by (offset, kind)
+  // Where the last special went in: makes insertion in address order cheap.
+  Special* last_special;
+
+  size_t bytes() const { return size_t{page_count} * kPageBytes; }
+  uintptr_t limit() const { return base + cell_count * cell_bytes; }
+
+  // Which cell an address inside [base, base + bytes()) lies in; may be
+  // cell_count or more in the unused end of the span.
+  uint32_t CellIndex(uintptr_t address) const {
+    return static_cast<uint32_t>(((address - base) * divide_magic) >> 32);
+  }
+  uintptr_t CellAddress(size_t index) const { return base + index * cell_bytes; }
+
+  // Whether cell `index` holds an object. Exact while the world is stopped and
+  // cursors are flushed.
+  bool IsAllocated(size_t index) const {
+    return index < free_index || TestBit(alloc_bits, index);
+  }
+  bool IsMarked(size_t index) const { return TestBit(mark_bits, index); }
+
+  bool is_headed() const {
+    return kind == SpanKind::kHeaded || kind == SpanKind::kHeadedNoscan;
+  }
+  // Bytes of a cell that the object itself may use.
+  size_t object_bytes() const {
+    return is_headed() ? cell_bytes - kWordBytes : cell_bytes;
+  }
+  // The type word of a headed cell. Zero until its object has been set up.
+  const Type** TypeWord(uintptr_t cell) const {
+    return reinterpret_cast<const Type**>(cell + cell_bytes - kWordBytes);
+  }
+  // The type of the object in a cell; NULL if it has none.
+  const Type* TypeOf(uintptr_t cell) const {
+    return is_headed() ? *TypeWord(cell) : type;
+  }
+
+  // Bytes of each of the two bitmaps at the end of a kBitmap span: one bit per
+  // word of the span.
+  size_t bitmap_bytes() const { return bytes() / 64; }
+  uint64_t* PointerBitmap() const {
+    return reinterpret_cast<uint64_t*>(base + bytes() - 2 * bitmap_bytes());
+  }
+  uint64_t* ValueBitmap() const {
+    return reinterpret_cast<uint64_t*>(base + bytes() - bitmap_bytes());
+  }
+};
+
+static_assert(offsetof(Span, alloc_bits) == 64,
+              "what marking reads fits one cache line");
+
+// (address - base) / cell_bytes == ((address - base) * magic) >> 32 for every
+// address in a span: exact as long as span bytes times the error of the magic
+// (less than cell_bytes) stay below 2^32; spans of small cells have at most
+// 2^17 bytes and cells at most 2^15.
+constexpr uint32_t DivideMagic(size_t cell_bytes) {
+  return static_cast<uint32_t>(((uint64_t{1} << 32) + cell_bytes - 1) /
+                               cell_bytes);
+}
+
+// Everything that defines a new span.
+struct SpanShape {
+  SpanKind kind;
+  ScanKind scan;
+  uint8_t size_class = 0;
+  uint32_t pages = 0;
+  size_t cell_bytes = 0;
+  const Type* type = nullptr;
+  CentralSpanList* central = nullptr;
+};
+
+}  // namespace loam
+
+#endif  // LOAM_RUNTIME_HEAP_SPAN_H_

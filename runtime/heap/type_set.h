@@ -1,0 +1,92 @@
+// A set of registered types, shared by any number of heaps and threads.
+
+#ifndef LOAM_RUNTIME_HEAP_TYPE_SET_H_
+#define LOAM_RUNTIME_HEAP_TYPE_SET_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/base/mutex.h"
+#include "runtime/base/status.h"
+#include "runtime/heap/metadata_allocator.h"
+#include "runtime/heap/type_layout.h"
+
+namespace loam {
+
+constexpr size_t kMaxTypes = size_t{1} << 20;
+
+// `count` words of one kind from byte `offset`.
+struct FieldInfo {
+  const char* name;
+  uint32_t offset;
+  uint32_t count;
+  WordKind kind;
+};
+
+// A type as an embedder describes it; see loam_type_info.
+struct TypeInfo {
+  const char* name = nullptr;
+  size_t size = 0;
+  size_t alignment = 0;
+  const FieldInfo* fields = nullptr;
+  size_t field_count = 0;
+  size_t element_size = 0;
+  const FieldInfo* element_fields = nullptr;
+  size_t element_field_count = 0;
+  const uint8_t* word_kinds = nullptr;
+  TraceCallback trace = nullptr;
+  uint32_t flags = 0;
+  void* user = nullptr;
+};
+
+class TypeSet {
+ public:
+  // In memory of its own; `first_cursor_offset` is where the cursor of type 0
+  // lies in a mutator, and `cursor_bytes` how far apart they are. NULL when out
+  // of memory.
+  static TypeSet* Create(uint32_t first_cursor_offset, uint32_t cursor_bytes);
+  // Fails while a heap uses the set.
+  Status Destroy(ErrorMessage* message);
+
+  // Copies everything it needs of `info`.
+  Status Register(const TypeInfo& info, const Type** type,
+                  ErrorMessage* message) LOAM_EXCLUDES(mutex_);
+
+  // Heaps that use this set.
+  void AddUser() { users_.fetch_add(1, std::memory_order_relaxed); }
+  void RemoveUser() { users_.fetch_sub(1, std::memory_order_relaxed); }
+
+  // Types of objects that have none of the embedder's: every word ambiguous; two
+  // bitmaps at the end of the cell.
+  const Type* ambiguous_type() const { return ambiguous_type_; }
+  const Type* cell_bitmap_type() const { return cell_bitmap_type_; }
+
+  // Whether `type` could be a type of this set.
+  bool Contains(const Type* type) const { return type->set == this; }
+
+ private:
+  TypeSet(uint32_t first_cursor_offset, uint32_t cursor_bytes);
+  ~TypeSet() = default;
+  Status CopyLayout(const TypeInfo& info, Type* type, ErrorMessage* message)
+      LOAM_REQUIRES(mutex_);
+  Type* NewInternalType(const char* name, ScanKind scan);
+  const char* CopyString(const char* string) LOAM_REQUIRES(mutex_);
+
+  const uint32_t first_cursor_offset_;
+  const uint32_t cursor_bytes_;
+  MemoryLedger ledger_;
+  PersistentAllocator persistent_;
+  Mutex<LockRank::kTypeSet> mutex_;
+  SparseTable<Type> types_ LOAM_GUARDED_BY(mutex_);
+  uint32_t count_ LOAM_GUARDED_BY(mutex_) = 0;
+  const Type* ambiguous_type_ = nullptr;    // constant after Create
+  const Type* cell_bitmap_type_ = nullptr;  // constant after Create
+  // Relaxed: only compared with zero by Destroy, which the embedder orders
+  // after the heaps' ends.
+  std::atomic<uint32_t> users_{0};
+};
+
+}  // namespace loam
+
+#endif  // LOAM_RUNTIME_HEAP_TYPE_SET_H_

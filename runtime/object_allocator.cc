@@ -1,0 +1,404 @@
+#include "runtime/object_allocator.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/checking.h"
+#include "runtime/runtime.h"
+
+namespace loam {
+namespace {
+
+// Runs are cut to this many bytes, so that a run is still in the first-level
+// cache when its cells are used.
+constexpr size_t kMaxRunBytes = 8 << 10;
+
+// Objects smaller than this, without type or slots, share cells of this size.
+constexpr size_t kTinyCellBytes = 16;
+
+// A type that allocates this much between two cycles, on one mutator, gets typed
+// spans.
+constexpr uint32_t kPromoteBytes = 32 << 10;
+
+// What happens before an allocation that is a safepoint.
+void BeforeAllocation(Mutator* m, AllocationMode mode) {
+  if (mode == AllocationMode::kNeverCollect) return;
+  if (m->safepoint_word.load(std::memory_order_relaxed) == 0) return;
+  CheckThread(m, "an allocation");
+  m->runtime->Safepoint(m);
+  if (StressWantsCollection(m)) {
+    m->runtime->Collect(m, CycleReason::kStress, /*sweep_all=*/true);
+  }
+}
+
+// Calls attempt() until it returns something else than NULL, making room in
+// between; NULL when nothing more can be done.
+template <typename Attempt>
+void* WithMemory(Mutator* m, size_t bytes, AllocationMode mode,
+                 Attempt&& attempt) {
+  Runtime* runtime = m->runtime;
+  if (mode == AllocationMode::kMayCollect && runtime->TriggerReached()) {
+    runtime->Collect(m, CycleReason::kTrigger, /*sweep_all=*/false);
+  }
+  void* result = attempt();
+  if (result != nullptr || mode == AllocationMode::kNeverCollect) {
+    return result;
+  }
+  const auto make_room = [&] {
+    runtime->Collect(m, CycleReason::kMemory, /*sweep_all=*/true);
+    void* object = attempt();
+    // Free pages in the wrong place count against the limit.
+    if (object == nullptr && runtime->ReleaseMemory() > 0) object = attempt();
+    return object;
+  };
+  result = make_room();
+  const Callbacks& callbacks = runtime->options().callbacks;
+  while (result == nullptr && callbacks.out_of_memory != nullptr &&
+         callbacks.out_of_memory(runtime, bytes)) {
+    result = make_room();
+  }
+  if (result == nullptr) {
+    ErrorMessage message;
+    message.Format("out of memory: no room for %zu bytes", bytes);
+    runtime->RememberError(Status::kOutOfMemory, message);
+  }
+  return result;
+}
+
+// Cuts the next run off the cached span; its first cell, or NULL if the span is
+// full.
+void* TakeRun(Mutator* m, SpanClass span_class, CachedSpan* cached) {
+  Span* span = cached->span;
+  const size_t start =
+      FindFirstClear(span->alloc_bits, span->free_index, span->cell_count);
+  if (start == span->cell_count) return nullptr;
+  const size_t cell_bytes = span->cell_bytes;
+  size_t cells = m->runtime->options().check.single_cell_runs()
+                     ? 1
+                     : std::max<size_t>(1, kMaxRunBytes / cell_bytes);
+  cells = std::min(cells, span->cell_count - start);
+  const size_t end = FindFirstSet(span->alloc_bits, start, start + cells);
+  span->free_index = static_cast<uint32_t>(end);
+  const uintptr_t first = span->CellAddress(start);
+  const uintptr_t limit = span->CellAddress(end);
+  if (span->need_zero) {
+    memset(reinterpret_cast<void*>(first), 0, limit - first);
+  }
+  AllocationCursor& cursor = m->cursor(span_class);
+  cursor.next = first + cell_bytes;
+  cursor.limit = limit;
+  if (span_class >= kFirstTypedClass) {
+    const uint64_t total = uint64_t{cached->type_bytes} + (limit - first);
+    cached->type_bytes =
+        static_cast<uint32_t>(std::min<uint64_t>(total, UINT32_MAX));
+  }
+  return reinterpret_cast<void*>(first);
+}
+
+// The class's entry, committed and on the list of used ones; NULL when out of
+// memory.
+CachedSpan* UseClass(Mutator* m, SpanClass span_class) {
+  CachedSpan& cached = m->cached(span_class);
+  if (cached.next_used != 0) return &cached;
+  if (!m->region.EnsureCommitted(CursorOffset(span_class),
+                                 sizeof(AllocationCursor)) ||
+      !m->region.EnsureCommitted(CachedOffset(span_class),
+                                 sizeof(CachedSpan))) {
+    return nullptr;
+  }
+  cached.next_used = m->first_used;
+  m->first_used = span_class + 1;
+  return &cached;
+}
+
+SpanShape ShapeOf(Runtime* runtime, SpanClass span_class, const Type* type) {
+  SpanShape shape = {};
+  if (type != nullptr) {
+    shape.kind = SpanKind::kTyped;
+    shape.scan = type->scan;
+    shape.type = type;
+    shape.cell_bytes = type->cell_bytes;
+    shape.pages = static_cast<uint32_t>(SpanPagesForCell(type->cell_bytes));
+    shape.central = &runtime->type_state(*type)->central;
+    return shape;
+  }
+  shape.kind = static_cast<SpanKind>(span_class / kSizeClassCount);
+  shape.scan = ScanKindOf(shape.kind);
+  shape.size_class = static_cast<uint8_t>(span_class % kSizeClassCount);
+  shape.cell_bytes = ClassCellBytes(shape.size_class);
+  shape.pages = static_cast<uint32_t>(ClassSpanPages(shape.size_class));
+  shape.central = runtime->classed_central(span_class);
+  return shape;
+}
+
+// One try at a cell of a class whose cursor is empty.
+void* TryRefill(Mutator* m, SpanClass span_class, const Type* type) {
+  Runtime* runtime = m->runtime;
+  CachedSpan* cached = UseClass(m, span_class);
+  if (cached == nullptr) return nullptr;
+  if (cached->span != nullptr) {
+    m->cursor(span_class) = {0, 0};
+    runtime->span_source()->Release(cached->span);
+    cached->span = nullptr;
+  }
+  cached->span = runtime->span_source()->Acquire(
+      ShapeOf(runtime, span_class, type), MayGrow::kYes);
+  return cached->span == nullptr ? nullptr : TakeRun(m, span_class, cached);
+}
+
+// A cell of a class: from the cursor, the span's next run, or another span.
+void* AllocateCell(Mutator* m, SpanClass span_class, const Type* type,
+                   size_t cell_bytes, AllocationMode mode) {
+  AllocationCursor& cursor = m->cursor(span_class);
+  const uintptr_t next = cursor.next + cell_bytes;
+  if (next <= cursor.limit) {
+    void* object = reinterpret_cast<void*>(cursor.next);
+    cursor.next = next;
+    return object;
+  }
+  CachedSpan& cached = m->cached(span_class);
+  if (cached.span != nullptr) {
+    if (void* object = TakeRun(m, span_class, &cached)) return object;
+  }
+  const ScopedFatalContext context(m->runtime->fatal_context());
+  return WithMemory(m, cell_bytes, mode,
+                    [&] { return TryRefill(m, span_class, type); });
+}
+
+void* AllocateLarge(Mutator* m, const Type* type, ScanKind scan, size_t bytes,
+                    AllocationMode mode) {
+  constexpr size_t kMaxLargeBytes = size_t{1} << 44;
+  Runtime* runtime = m->runtime;
+  if (bytes > kMaxLargeBytes) {
+    ErrorMessage message;
+    message.Format("out of memory: no object can have %zu bytes", bytes);
+    runtime->RememberError(Status::kOutOfMemory, message);
+    return nullptr;
+  }
+  SpanShape shape = {};
+  shape.kind = SpanKind::kLarge;
+  shape.scan = scan;
+  shape.type = type;
+  shape.pages = static_cast<uint32_t>(DivideRoundingUp(bytes, kPageBytes));
+  shape.cell_bytes = shape.pages * kPageBytes;
+  shape.central = runtime->large_central();
+  const ScopedFatalContext context(runtime->fatal_context());
+  return WithMemory(m, bytes, mode, [&]() -> void* {
+    Span* span = runtime->span_source()->AcquireLarge(shape, MayGrow::kYes);
+    if (span == nullptr) return nullptr;
+    auto* object = reinterpret_cast<void*>(span->base);
+    if (span->need_zero) memset(object, 0, span->cell_bytes);
+    return object;
+  });
+}
+
+// An object with a type word at the end of its cell, or a span of its own.
+void* AllocateHeaded(Mutator* m, const Type& type, size_t bytes,
+                     AllocationMode mode) {
+  const size_t cell_needed = bytes + kWordBytes;
+  const size_t size_class = cell_needed <= kMaxSmallBytes
+                                ? AlignedSizeClassOf(cell_needed, type.alignment)
+                                : kSizeClassCount;
+  if (size_class == kSizeClassCount) {
+    return AllocateLarge(m, &type, type.scan, cell_needed, mode);
+  }
+  const SpanKind kind =
+      type.has_references() ? SpanKind::kHeaded : SpanKind::kHeadedNoscan;
+  const size_t cell_bytes = ClassCellBytes(size_class);
+  void* object = AllocateCell(m, ClassedSpanClass(kind, size_class), nullptr,
+                              cell_bytes, mode);
+  if (object == nullptr) return nullptr;
+  *reinterpret_cast<const Type**>(static_cast<char*>(object) + cell_bytes -
+                                  kWordBytes) = &type;
+  return object;
+}
+
+// Whether a fixed-size type allocates from typed spans now. Rare types do not,
+// and none does that has no span yet while caches hold too much.
+bool UsesTypedSpans(Mutator* m, const Type& type) {
+  Runtime* runtime = m->runtime;
+  if ((type.flags & kTypeHot) == 0 &&
+      !runtime->type_state(type)->typed.load(std::memory_order_relaxed)) {
+    return false;
+  }
+  if (m->cached(TypedSpanClass(type)).span != nullptr) return true;
+  if (runtime->counters()->cached_span_bytes.Get() >
+      runtime->CachedBytesBound()) {
+    return false;
+  }
+  return runtime->PromoteType(type);
+}
+
+// Counts what a type allocates without typed spans, and gives it some when it is
+// enough.
+void CountHeaded(Mutator* m, const Type& type, size_t bytes) {
+  CachedSpan* cached = UseClass(m, TypedSpanClass(type));
+  if (cached == nullptr) return;
+  cached->type_bytes = static_cast<uint32_t>(
+      std::min<uint64_t>(uint64_t{cached->type_bytes} + bytes, UINT32_MAX));
+  if (cached->type_bytes >= kPromoteBytes) m->runtime->PromoteType(type);
+}
+
+// The last step of every allocation.
+void* Finish(Mutator* m, void* object, size_t bytes) {
+  if (object != nullptr && m->fresh_objects != nullptr) {
+    AddFreshObject(m, object, bytes);
+  }
+  return object;
+}
+
+size_t AtLeastOne(size_t bytes) { return bytes == 0 ? 1 : bytes; }
+
+// Several objects to a cell. Alignment follows from the size, as in Go.
+void* AllocateTiny(Mutator* m, size_t bytes, AllocationMode mode) {
+  const size_t alignment = bytes % 8 == 0   ? 8
+                           : bytes % 4 == 0 ? 4
+                           : bytes % 2 == 0 ? 2
+                                            : 1;
+  const uintptr_t at = AlignUp(m->tiny_next, alignment);
+  if (m->tiny_next != 0 && at + bytes <= m->tiny_limit) {
+    m->tiny_next = at + bytes;
+    return reinterpret_cast<void*>(at);
+  }
+  constexpr size_t kClass = SizeClassOf(kTinyCellBytes);
+  static_assert(ClassCellBytes(kClass) == kTinyCellBytes);
+  void* cell = AllocateCell(m, ClassedSpanClass(SpanKind::kNoscan, kClass),
+                            nullptr, kTinyCellBytes, mode);
+  if (cell == nullptr) return nullptr;
+  m->tiny_next = reinterpret_cast<uintptr_t>(cell) + bytes;
+  m->tiny_limit = reinterpret_cast<uintptr_t>(cell) + kTinyCellBytes;
+  return cell;
+}
+
+void* AllocateClassed(Mutator* m, SpanKind kind, ScanKind scan, size_t bytes,
+                      AllocationMode mode) {
+  if (bytes > kMaxSmallBytes) {
+    return AllocateLarge(m, nullptr, scan, bytes, mode);
+  }
+  const size_t size_class = SizeClassOf(bytes);
+  return AllocateCell(m, ClassedSpanClass(kind, size_class), nullptr,
+                      ClassCellBytes(size_class), mode);
+}
+
+// Sets the bits of a cell in one of its span's bitmaps; `bits` NULL: none.
+void WriteSpanBits(uint64_t* bitmap, size_t first, size_t count,
+                   const uint64_t* bits, size_t given) {
+  ClearBitRange(bitmap, first, first + count);
+  if (bits == nullptr) return;
+  for (size_t i = FindFirstSet(bits, 0, given); i < given;
+       i = FindFirstSet(bits, i + 1, given)) {
+    SetBit(bitmap, first + i);
+  }
+}
+
+}  // namespace
+
+void* AllocateObject(Mutator* m, const Type& type, size_t bytes,
+                     AllocationMode mode) {
+  BeforeAllocation(m, mode);
+  void* object;
+  if (type.is_fixed_size() && type.cell_bytes > 1 && UsesTypedSpans(m, type)) {
+    object = AllocateCell(m, TypedSpanClass(type), &type, type.cell_bytes, mode);
+  } else {
+    if (type.is_fixed_size() && type.cell_bytes > 1) {
+      CountHeaded(m, type, type.cell_bytes);
+    }
+    object = AllocateHeaded(m, type, bytes, mode);
+  }
+  return Finish(m, object, bytes);
+}
+
+void* AllocateBytes(Mutator* m, size_t bytes, AllocationMode mode) {
+  BeforeAllocation(m, mode);
+  bytes = AtLeastOne(bytes);
+  void* object = bytes < kTinyCellBytes
+                     ? AllocateTiny(m, bytes, mode)
+                     : AllocateClassed(m, SpanKind::kNoscan, ScanKind::kNoscan,
+                                       bytes, mode);
+  return object;  // No slots: nothing for Finish to watch.
+}
+
+void* AllocateSlots(Mutator* m, size_t bytes, AllocationMode mode) {
+  BeforeAllocation(m, mode);
+  return Finish(m,
+                AllocateClassed(m, SpanKind::kSlots, ScanKind::kValues,
+                                AtLeastOne(bytes), mode),
+                bytes);
+}
+
+void* AllocateBitmap(Mutator* m, size_t bytes, const uint64_t* pointer_bits,
+                     const uint64_t* value_bits, AllocationMode mode) {
+  BeforeAllocation(m, mode);
+  const size_t words = bytes / kWordBytes;
+  if (bytes <= kMaxSpanBitmapBytes) {
+    auto* object = static_cast<char*>(
+        AllocateClassed(m, SpanKind::kBitmap, ScanKind::kBitmap,
+                        AtLeastOne(bytes), mode));
+    if (object == nullptr) return nullptr;
+    const auto address = reinterpret_cast<uintptr_t>(object);
+    const Span* span = m->runtime->page_heap()->FindSpan(address);
+    const size_t first = (address - span->base) / kWordBytes;
+    const size_t cell_words = span->cell_bytes / kWordBytes;
+    WriteSpanBits(span->PointerBitmap(), first, cell_words, pointer_bits,
+                  words);
+    WriteSpanBits(span->ValueBitmap(), first, cell_words, value_bits, words);
+    return Finish(m, object, bytes);
+  }
+  // The bitmaps speak for every word of the cell, themselves included: a 64th
+  // each, and a word for rounding.
+  const size_t maps = 2 * (bytes / 60 + 2 * kWordBytes);
+  const Type& type = *m->runtime->types()->cell_bitmap_type();
+  void* object =
+      AllocateHeaded(m, type, AlignUp(bytes, kWordBytes) + AlignUp(maps, 8), mode);
+  if (object == nullptr) return nullptr;
+  const auto address = reinterpret_cast<uintptr_t>(object);
+  const Span* span = m->runtime->page_heap()->FindSpan(address);
+  const CellBitmaps bitmaps =
+      CellBitmapsOf(address, address + span->object_bytes());
+  LOAM_CHECK(bitmaps.words >= words, "no room for the bitmaps of %zu bytes",
+             bytes);
+  WriteSpanBits(bitmaps.pointers, 0, words, pointer_bits, words);
+  WriteSpanBits(bitmaps.values, 0, words, value_bits, words);
+  return Finish(m, object, bytes);
+}
+
+void* AllocateAmbiguous(Mutator* m, size_t bytes, AllocationMode mode) {
+  BeforeAllocation(m, mode);
+  return Finish(m,
+                AllocateHeaded(m, *m->runtime->types()->ambiguous_type(),
+                               AtLeastOne(bytes), mode),
+                bytes);
+}
+
+bool ResizeInPlace(Mutator* m, void* buffer, size_t old_bytes,
+                   size_t new_bytes) {
+  if (new_bytes <= old_bytes) return true;
+  if (old_bytes < kTinyCellBytes) return false;  // It may share its cell.
+  Span* span;
+  uintptr_t cell;
+  if (!m->runtime->FindObject(reinterpret_cast<uintptr_t>(buffer), &span,
+                              &cell) ||
+      new_bytes > span->object_bytes()) {
+    return false;
+  }
+  memset(static_cast<char*>(buffer) + old_bytes, 0, new_bytes - old_bytes);
+  return true;
+}
+
+void FlushCursorsOf(Mutator* m) {
+  m->tiny_next = 0;
+  m->tiny_limit = 0;
+  for (uint32_t next = m->first_used; next != kEndOfUsedList;) {
+    const SpanClass span_class = next - 1;
+    const CachedSpan& cached = m->cached(span_class);
+    next = cached.next_used;
+    if (cached.span == nullptr) continue;
+    AllocationCursor& cursor = m->cursor(span_class);
+    if (cursor.next != cursor.limit) {
+      cached.span->free_index = cached.span->CellIndex(cursor.next);
+    }
+    cursor = {0, 0};
+  }
+}
+
+}  // namespace loam

@@ -1,0 +1,293 @@
+#include "runtime/options.h"
+
+#include <cerrno>
+#include <cinttypes>
+#include <cstdlib>
+#include <cstring>
+
+#include "runtime/base/bits.h"
+#include "runtime/heap/heap_constants.h"
+
+namespace loam {
+namespace {
+
+// "64M": bytes with an optional K, M, G or T (powers of 1024). False if it is
+// nothing of the kind.
+bool ParseBytes(const char* text, uint64_t* bytes) {
+  if (text[0] < '0' || text[0] > '9') return false;
+  char* end = nullptr;
+  errno = 0;
+  const uint64_t number = strtoull(text, &end, 10);
+  if (errno != 0) return false;
+  int shift = 0;
+  switch (*end) {
+    case 'k':
+    case 'K':
+      shift = 10;
+      break;
+    case 'm':
+    case 'M':
+      shift = 20;
+      break;
+    case 'g':
+    case 'G':
+      shift = 30;
+      break;
+    case 't':
+    case 'T':
+      shift = 40;
+      break;
+    default:
+      break;
+  }
+  if (shift != 0) end++;
+  if (*end == 'B' || *end == 'b') end++;
+  if (*end != '\0' || number > (UINT64_MAX >> shift)) return false;
+  *bytes = number << shift;
+  return true;
+}
+
+// A variable that sets one option, and how the option is printed.
+struct Variable {
+  const char* name;
+  const char* option;
+  const char* expects;
+  bool (*set)(RuntimeOptions* options, const char* text);
+  void (*print)(const RuntimeOptions& options, char* text, size_t bytes);
+};
+
+template <bool CheckOptions::* kField>
+constexpr Variable Switch(const char* name, const char* option) {
+  return {name, option, "0 or 1",
+          [](RuntimeOptions* o, const char* text) {
+            if (strcmp(text, "0") != 0 && strcmp(text, "1") != 0) return false;
+            o->check.*kField = text[0] == '1';
+            return true;
+          },
+          [](const RuntimeOptions& o, char* text, size_t bytes) {
+            snprintf(text, bytes, "%s", o.check.*kField ? "on" : "off");
+          }};
+}
+
+void PrintLimit(uint64_t value, char* text, size_t bytes) {
+  if (value == kNoLimit) {
+    snprintf(text, bytes, "none");
+  } else {
+    snprintf(text, bytes, "%" PRIu64 " bytes", value);
+  }
+}
+
+constexpr const char* kExpectsBytes = "bytes, like 64M";
+
+constexpr Variable kVariables[] = {
+    {"LOAM_GC_PERCENT", "gc_percent", "a whole number up to 100000",
+     [](RuntimeOptions* o, const char* text) {
+       uint64_t value;
+       if (!ParseBytes(text, &value) || value > 100000) return false;
+       o->pacer.gc_percent = static_cast<uint32_t>(value);
+       return true;
+     },
+     [](const RuntimeOptions& o, char* text, size_t bytes) {
+       snprintf(text, bytes, "%u %%", o.pacer.gc_percent);
+     }},
+    {"LOAM_MINIMUM_HEAP", "minimum_heap_bytes", kExpectsBytes,
+     [](RuntimeOptions* o, const char* text) {
+       return ParseBytes(text, &o->pacer.minimum_bytes);
+     },
+     [](const RuntimeOptions& o, char* text, size_t bytes) {
+       PrintLimit(o.pacer.minimum_bytes, text, bytes);
+     }},
+    {"LOAM_FIXED_HEAP", "fixed_heap_size", kExpectsBytes,
+     [](RuntimeOptions* o, const char* text) {
+       o->pacer.fixed = true;
+       return ParseBytes(text, &o->pacer.fixed_bytes);
+     },
+     [](const RuntimeOptions& o, char* text, size_t bytes) {
+       PrintLimit(o.pacer.fixed ? o.pacer.fixed_bytes : kNoLimit, text, bytes);
+     }},
+    {"LOAM_HEAP_LIMIT", "heap_limit", kExpectsBytes,
+     [](RuntimeOptions* o, const char* text) {
+       return ParseBytes(text, &o->heap_limit) && o->heap_limit != 0;
+     },
+     [](const RuntimeOptions& o, char* text, size_t bytes) {
+       PrintLimit(o.heap_limit, text, bytes);
+     }},
+    {"LOAM_MEMORY_LIMIT", "memory_limit", "bytes, like 64M, or none",
+     [](RuntimeOptions* o, const char* text) {
+       if (strcmp(text, "none") == 0) {
+         o->memory_limit = kNoLimit;
+         return true;
+       }
+       return ParseBytes(text, &o->memory_limit);
+     },
+     [](const RuntimeOptions& o, char* text, size_t bytes) {
+       PrintLimit(o.memory_limit, text, bytes);
+     }},
+    {"LOAM_STRESS", "check.stress_interval", "a whole number",
+     [](RuntimeOptions* o, const char* text) {
+       uint64_t value;
+       if (!ParseBytes(text, &value) || value > UINT32_MAX) return false;
+       o->check.stress_interval = static_cast<uint32_t>(value);
+       return true;
+     },
+     [](const RuntimeOptions& o, char* text, size_t bytes) {
+       snprintf(text, bytes, "%u", o.check.stress_interval);
+     }},
+    {"LOAM_STRESS_PROBABILITY", "check.stress_probability", "a number in [0, 1]",
+     [](RuntimeOptions* o, const char* text) {
+       char* end = nullptr;
+       const double value = strtod(text, &end);
+       if (end == text || *end != '\0' || !(value >= 0 && value <= 1)) {
+         return false;
+       }
+       o->check.stress_probability = value;
+       return true;
+     },
+     [](const RuntimeOptions& o, char* text, size_t bytes) {
+       snprintf(text, bytes, "%g", o.check.stress_probability);
+     }},
+    {"LOAM_STRESS_SEED", "check.stress_seed", "a whole number",
+     [](RuntimeOptions* o, const char* text) {
+       return ParseBytes(text, &o->check.stress_seed);
+     },
+     [](const RuntimeOptions& o, char* text, size_t bytes) {
+       snprintf(text, bytes, "%" PRIu64, o.check.stress_seed);
+     }},
+    Switch<&CheckOptions::poison>("LOAM_POISON", "check.poison"),
+    Switch<&CheckOptions::verify_marking>("LOAM_VERIFY",
+                                          "check.verify_marking"),
+    Switch<&CheckOptions::check_stores>("LOAM_CHECK_STORES",
+                                        "check.check_stores"),
+    Switch<&CheckOptions::check_threads>("LOAM_CHECK_THREADS",
+                                         "check.check_threads"),
+    Switch<&CheckOptions::forbid_foreign_references>(
+        "LOAM_CHECK_FOREIGN", "check.forbid_foreign_references"),
+    Switch<&CheckOptions::abort_on_misuse>("LOAM_ABORT_ON_MISUSE",
+                                           "check.abort_on_misuse"),
+};
+
+// A path of at most `bytes` under a cgroup mount; 0 if there is no number.
+uint64_t ReadLimitFile(const char* mount, const char* group, const char* file) {
+  char path[512];
+  const int length =
+      snprintf(path, sizeof(path), "%s%s/%s", mount, group, file);
+  if (length >= static_cast<int>(sizeof(path))) return kNoLimit;
+  FILE* in = fopen(path, "re");
+  if (in == nullptr) return kNoLimit;
+  uint64_t limit = kNoLimit;
+  char text[64];
+  if (fgets(text, sizeof(text), in) != nullptr) {
+    text[strcspn(text, "\n")] = '\0';
+    if (!ParseBytes(text, &limit)) limit = kNoLimit;  // "max"
+  }
+  fclose(in);
+  return limit;
+}
+
+}  // namespace
+
+Status ApplyEnvironment(RuntimeOptions* options, ErrorMessage* message) {
+  for (const Variable& variable : kVariables) {
+    const char* text = getenv(variable.name);
+    if (text == nullptr || text[0] == '\0') continue;
+    if (!variable.set(options, text)) {
+      message->Format(
+          "loam_heap_create: environment variable %s: '%s' is not %s",
+          variable.name, text, variable.expects);
+      return Status::kInvalidArgument;
+    }
+  }
+  return Status::kOk;
+}
+
+Status CheckOptionRanges(const RuntimeOptions& o, ErrorMessage* message) {
+  const char* argument = nullptr;
+  const char* problem = "";
+  const ValueEncoding& e = o.encoding;
+  if (e.kind == EncodingKind::kLowTag &&
+      (e.low_tag_mask > 63 || !IsPowerOfTwo(e.low_tag_mask + 1))) {
+    argument = "encoding.low_tag_mask";
+    problem = "must be 1, 3, 7, 15, 31 or 63";
+  } else if (e.kind == EncodingKind::kNanBox &&
+             (e.nanbox_shift >= 64 || e.nanbox_first_tag > e.nanbox_last_tag)) {
+    argument = "encoding.nanbox_shift, first_tag, last_tag";
+    problem = "must be below 64, and in order";
+  } else if (e.kind == EncodingKind::kNanBox && e.nanbox_payload_mask == 0) {
+    argument = "encoding.nanbox_payload_mask";
+    problem = "must not be 0";
+  } else if (e.kind == EncodingKind::kCallback && e.decode == nullptr) {
+    argument = "encoding.decode";
+    problem = "must not be NULL with LOAM_ENCODING_CALLBACK";
+  } else if (e.kind == EncodingKind::kCallback && e.decode(0) != 0) {
+    argument = "encoding.decode";
+    problem = "must answer 0 for the word 0";
+  } else if (o.pacer.fixed && o.pacer.fixed_bytes < (1 << 20)) {
+    argument = "fixed_heap_size";
+    problem = "must be at least 1 MiB with LOAM_POLICY_FIXED";
+  } else if (o.heap_limit < (1 << 20)) {
+    argument = "heap_limit";
+    problem = "must be 0 (none) or at least 1 MiB";
+  } else if (!(o.check.stress_probability >= 0 &&
+               o.check.stress_probability <= 1)) {
+    argument = "check.stress_probability";
+    problem = "must lie between 0 and 1";
+  } else if (o.check.check_stores && o.raw_stores) {
+    argument = "check.check_stores";
+    problem = "makes no sense with raw_stores";
+  } else if (o.arena_hint >> kAddressBits != 0) {
+    argument = "arena_hint";
+    problem = "must be below 2^48";
+  }
+  if (argument == nullptr) return Status::kOk;
+  message->Format("loam_heap_create: options.%s %s", argument, problem);
+  return Status::kInvalidArgument;
+}
+
+void PrintOptions(const RuntimeOptions& options, FILE* out) {
+  fprintf(out, "%-34s %s\n", "name", options.name);
+  fprintf(out, "%-34s %s\n", "policy",
+          options.pacer.fixed ? "fixed size" : "growth");
+  for (const Variable& variable : kVariables) {
+    char text[64];
+    variable.print(options, text, sizeof(text));
+    const char* environment = getenv(variable.name);
+    const bool from_environment =
+        environment != nullptr && environment[0] != '\0';
+    fprintf(out, "%-34s %-20s %s%s\n", variable.option, text,
+            from_environment ? "from " : "", from_environment ? variable.name : "");
+  }
+}
+
+uint64_t ReadCgroupMemoryLimit() {
+  FILE* in = fopen("/proc/self/cgroup", "re");
+  if (in == nullptr) return kNoLimit;
+  uint64_t limit = kNoLimit;
+  char line[512];
+  while (fgets(line, sizeof(line), in) != nullptr) {
+    line[strcspn(line, "\n")] = '\0';
+    // "0::/path" in version 2, "N:memory:/path" in version 1.
+    char* controllers = strchr(line, ':');
+    char* group =
+        controllers == nullptr ? nullptr : strchr(controllers + 1, ':');
+    if (group == nullptr) continue;
+    *group++ = '\0';
+    const bool version_2 = strcmp(controllers, ":") == 0;
+    if (!version_2 && strstr(controllers, "memory") == nullptr) continue;
+    // The limit of every enclosing group holds too.
+    for (;;) {
+      const uint64_t here =
+          version_2 ? ReadLimitFile("/sys/fs/cgroup", group, "memory.max")
+                    : ReadLimitFile("/sys/fs/cgroup/memory", group,
+                                    "memory.limit_in_bytes");
+      if (here < limit) limit = here;
+      char* slash = strrchr(group, '/');
+      if (slash == nullptr || group[0] == '\0') break;
+      *slash = '\0';
+    }
+  }
+  fclose(in);
+  // Version 1 says "no limit" with a number near 2^63.
+  return limit > (uint64_t{1} << 60) ? kNoLimit : limit;
+}
+
+}  // namespace loam

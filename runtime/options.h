@@ -1,0 +1,81 @@
+// The options of a heap, after defaults and environment variables.
+
+#ifndef LOAM_RUNTIME_OPTIONS_H_
+#define LOAM_RUNTIME_OPTIONS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+
+#include "runtime/base/status.h"
+#include "runtime/gc/gc_cycle.h"
+#include "runtime/gc/value_encoding.h"
+
+namespace loam {
+
+class Runtime;
+
+struct CheckOptions {
+  uint32_t stress_interval = 0;
+  double stress_probability = 0;
+  uint64_t stress_seed = 0;
+  bool poison = false;
+  bool verify_marking = false;
+  bool check_stores = false;
+  bool check_threads = false;
+  bool forbid_foreign_references = false;
+  bool abort_on_misuse = false;
+
+  bool stress() const { return stress_interval != 0 || stress_probability > 0; }
+  // Whether every allocation must take the slow path.
+  bool single_cell_runs() const {
+    return stress() || check_stores || check_threads;
+  }
+};
+
+// What the embedder wants to hear of; each may be NULL. They guard against
+// exceptions themselves.
+struct Callbacks {
+  bool (*out_of_memory)(Runtime* runtime, size_t requested);
+  void (*cycle_begin)(Runtime* runtime, const CycleInfo& info);
+  void (*cycle_end)(Runtime* runtime, const CycleInfo& info);
+  void (*log)(Runtime* runtime, const char* line);
+  void (*fatal)(Runtime* runtime, const char* message);
+  const void* embedder;  // the API's own copy of what the embedder gave
+};
+
+constexpr uint64_t kNoLimit = UINT64_MAX;
+constexpr uint64_t kMemoryLimitFromCgroup = 0;
+
+struct RuntimeOptions {
+  char name[32] = "heap";
+  ValueEncoding encoding;
+  TypeSet* types = nullptr;
+  PacerOptions pacer;
+  uint64_t heap_limit = kNoLimit;
+  uint64_t memory_limit = kMemoryLimitFromCgroup;
+  uintptr_t arena_hint = 0;
+  bool raw_stores = false;
+  uintptr_t weak_cleared_word = 0;
+  CheckOptions check;
+  Callbacks callbacks = {};
+  size_t max_mark_stack_bytes = size_t{1} << 30;  // smaller in tests
+};
+
+// Overrides options by LOAM_* environment variables. kInvalidArgument names the
+// variable that cannot be read.
+Status ApplyEnvironment(RuntimeOptions* options, ErrorMessage* message);
+
+// Checks ranges, and that settings go together.
+Status CheckOptionRanges(const RuntimeOptions& options, ErrorMessage* message);
+
+// Prints every option and its value, one a line, marking those that an
+// environment variable sets.
+void PrintOptions(const RuntimeOptions& options, FILE* out);
+
+// The memory limit of the process's control group, v1 or v2, or kNoLimit.
+uint64_t ReadCgroupMemoryLimit();
+
+}  // namespace loam
+
+#endif  // LOAM_RUNTIME_OPTIONS_H_

@@ -1,0 +1,443 @@
+#include "runtime/runtime.h"
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstring>
+#include <new>
+
+#include "runtime/base/clock.h"
+#include "runtime/checking.h"
+#include "runtime/heap/os_memory.h"
+#include "runtime/object_allocator.h"
+
+namespace loam {
+namespace {
+
+// A type that allocated this many bytes in a cycle, on one mutator, gets typed
+// spans; one that allocated fewer than the second, on all, loses them. In
+// between it keeps what it has.
+constexpr uint64_t kDemoteBytes = 4 << 10;
+
+// Free space in caches may always reach this, and this fraction of the trigger.
+constexpr uint64_t kMinCachedBytes = 1 << 20;
+constexpr uint64_t kCachedFraction = 20;
+
+CycleParts MakeParts(CycleHost* host, const RuntimeOptions& options,
+                     Runtime* runtime, Safepoints* safepoints,
+                     const char* (*other_heap)(void*, uintptr_t)) {
+  CycleParts parts = {};
+  parts.host = host;
+  parts.page_heap = runtime->page_heap();
+  parts.ledger = runtime->ledger();
+  parts.counters = runtime->counters();
+  parts.specials = runtime->specials();
+  parts.sweeper = runtime->sweeper();
+  parts.roots = runtime->roots();
+  parts.safepoints = safepoints;
+  parts.pacer = runtime->pacer();
+  parts.encoding = options.encoding;
+  parts.max_mark_stack_bytes = options.max_mark_stack_bytes;
+  parts.verify_marking = options.check.verify_marking ||
+                         options.check.check_stores ||
+                         options.check.forbid_foreign_references;
+  parts.verifier.forbid_foreign = options.check.forbid_foreign_references;
+  parts.verifier.check_stores = options.check.check_stores;
+  parts.verifier.other_heap = other_heap;
+  parts.verifier.other_heap_data = runtime;
+  return parts;
+}
+
+}  // namespace
+
+Runtime::Runtime(const RuntimeOptions& options)
+    : options_(options),
+      types_(options.types),
+      owns_types_(options.types == nullptr),
+      fatal_context_{
+          [](void* data) { static_cast<Runtime*>(data)->PrintState(); },
+          [](void* data, const char* message) {
+            auto* runtime = static_cast<Runtime*>(data);
+            const Callbacks& callbacks = runtime->options_.callbacks;
+            if (callbacks.fatal != nullptr) {
+              callbacks.fatal(runtime, message);
+            }
+          },
+          this},
+      persistent_(&ledger_),
+      page_heap_(&ledger_, &persistent_,
+                 {options.arena_hint, options.check.check_stores}),
+      specials_(&persistent_, &page_heap_.arena_map()),
+      sweeper_(&page_heap_, &specials_, &counters_, options.check.poison),
+      span_source_(&page_heap_, &sweeper_, &counters_),
+      roots_(&persistent_),
+      pacer_(options.pacer),
+      store_shadow_(&page_heap_.arena_map()),
+      cycle_(MakeParts(this, options, this, &safepoints_, &NameOfOtherHeap)) {}
+
+Runtime::~Runtime() { types_state_.Release(); }
+
+Status Runtime::Create(const RuntimeOptions& given, Runtime** result,
+                       ErrorMessage* message) {
+  RuntimeOptions options = given;
+  if (options.memory_limit == kMemoryLimitFromCgroup) {
+    options.memory_limit = ReadCgroupMemoryLimit();
+    // Not all of the container is ours.
+    if (options.memory_limit != kNoLimit) {
+      options.memory_limit -= options.memory_limit / 10;
+    }
+  }
+  options.pacer.memory_limit = options.memory_limit;
+  const uintptr_t memory = os::Allocate(AlignUp(sizeof(Runtime), kOsPageBytes));
+  Runtime* runtime = nullptr;
+  if (memory != 0) {
+    runtime = new (reinterpret_cast<void*>(memory)) Runtime(options);
+  }
+  if (runtime == nullptr || !runtime->Initialize()) {
+    if (runtime != nullptr) {
+      ErrorMessage ignored;
+      (void)runtime->Destroy(&ignored);
+    }
+    message->Format(
+        "loam_heap_create: no memory for the heap's own records (heap_limit: "
+        "%" PRIu64 " bytes)",
+        options.heap_limit);
+    return Status::kOutOfMemory;
+  }
+  *result = runtime;
+  return Status::kOk;
+}
+
+bool Runtime::Initialize() {
+  ledger_.set_limit(options_.heap_limit);
+  if (options_.pacer.fixed) {
+    page_heap_.set_max_span_bytes(options_.pacer.fixed_bytes);
+  }
+  if (owns_types_) {
+    types_ = TypeSet::Create(kFirstTypeCursorOffset, sizeof(AllocationCursor));
+    if (types_ == nullptr) return false;
+  }
+  types_->AddUser();
+  return ledger_.TryCharge(MemoryLedger::Use::kMetadata,
+                           AlignUp(sizeof(Runtime), kOsPageBytes)) &&
+         types_state_.Reserve(&ledger_, kMaxTypes) && page_heap_.Initialize();
+}
+
+Status Runtime::Destroy(ErrorMessage* message) {
+  const uint32_t mutators = safepoints_.mutator_count();
+  if (mutators != 0) {
+    message->Format(
+        "loam_heap_destroy: heap: '%s' has %u mutator%s attached; detach first",
+        options_.name, mutators, mutators == 1 ? "" : "s");
+    return Status::kWrongState;
+  }
+  TypeSet* types = types_;
+  const bool owns_types = owns_types_;
+  this->~Runtime();
+  os::Release(reinterpret_cast<uintptr_t>(this),
+              AlignUp(sizeof(Runtime), kOsPageBytes));
+  if (types != nullptr) {
+    types->RemoveUser();
+    if (owns_types) return types->Destroy(message);
+  }
+  return Status::kOk;
+}
+
+// ---- Mutators --------------------------------------------------------------
+
+Status Runtime::Attach(const char* name, Mutator** result,
+                       ErrorMessage* message) {
+  if (Mutator* m = Current()) {
+    message->Format(
+        "loam_mutator_attach: heap: this thread has mutator '%s' on heap '%s' "
+        "already",
+        m->name, options_.name);
+    return Status::kWrongState;
+  }
+  SparseRegion region;
+  if (!region.Reserve(&ledger_, kMutatorRegionBytes) ||
+      !region.EnsureCommitted(0, sizeof(Mutator))) {
+    region.Release();
+    message->Format("loam_mutator_attach: no memory for another mutator");
+    return Status::kOutOfMemory;
+  }
+  auto* m = new (region.base()) Mutator{};
+  m->region = region;
+  m->runtime = this;
+  snprintf(m->name, sizeof(m->name), "%s", name != nullptr ? name : "mutator");
+  m->root_stack = &m->roots.own_stack;
+  m->first_used = kEndOfUsedList;
+  if (options_.check.single_cell_runs()) {
+    m->safepoint_word.store(kWordAlways, std::memory_order_relaxed);
+  }
+  if (options_.check.check_stores) m->barrier_word = kBarrierCheck;
+  m->safepoint.word = &m->safepoint_word;
+  m->safepoint.name = m->name;
+  m->safepoint.owner = m;
+  StartStress(m);
+  if (!StartCheckingStores(m) || !safepoints_.Attach(&m->safepoint)) {
+    EndCheckingStores(m);
+    region.Release();
+    message->Format("loam_mutator_attach: no memory for another mutator");
+    return Status::kOutOfMemory;
+  }
+  *result = m;
+  return Status::kOk;
+}
+
+Status Runtime::Detach(Mutator* m, ErrorMessage* message) {
+  const char* problem = nullptr;
+  if (m->safepoint.state.load(std::memory_order_relaxed) !=
+      MutatorState::kRunning) {
+    problem = "is in native state; leave that first";
+  } else if (m->gc_disabled_depth != 0) {
+    problem = "has collections disabled; enable them first";
+  } else if (m->world_stops != 0) {
+    problem = "has stopped the world; start it first";
+  } else if (m->roots.current_fiber != nullptr) {
+    problem = "runs on a fiber; switch to its own stack first";
+  }
+  if (problem != nullptr) {
+    message->Format("loam_mutator_detach: m: mutator '%s' %s", m->name,
+                    problem);
+    return Status::kWrongState;
+  }
+  FlushCursorsOf(m);
+  ReleaseCachesOf(m);
+  roots_.ReleaseMutator(&m->roots);
+  safepoints_.Detach(&m->safepoint);
+  DestroyMutator(m);
+  return Status::kOk;
+}
+
+void Runtime::DestroyMutator(Mutator* m) {
+  EndCheckingStores(m);
+  SparseRegion region = m->region;
+  region.Release();
+}
+
+Mutator* Runtime::Current() {
+  ThreadContext* context = ThreadContext::CurrentIfAny();
+  SafepointState* state =
+      context == nullptr ? nullptr : context->Find(&safepoints_);
+  return state == nullptr ? nullptr : MutatorOf(state);
+}
+
+void Runtime::Safepoint(Mutator* m) {
+  EndFreshObjects(m);
+  Safepoints::Poll(&m->safepoint);
+}
+
+void Runtime::EnterNative(Mutator* m) {
+  EndFreshObjects(m);
+  if (m->safepoint.native_depth++ == 0) Safepoints::EnterNative(&m->safepoint);
+}
+
+Status Runtime::LeaveNative(Mutator* m, ErrorMessage* message) {
+  if (m->safepoint.native_depth == 0) {
+    message->Format("loam_leave_native: m: mutator '%s' is not in native state",
+                    m->name);
+    return Status::kWrongState;
+  }
+  if (--m->safepoint.native_depth > 0) return Status::kOk;
+  if (!Safepoints::LeaveNative(&m->safepoint)) {
+    m->safepoint.native_depth++;
+    message->Format("loam_leave_native: no memory for this thread's record");
+    return Status::kOutOfMemory;
+  }
+  return Status::kOk;
+}
+
+void Runtime::StopTheWorld(Mutator* m) {
+  EndFreshObjects(m);
+  safepoints_.StopTheWorld(&m->safepoint, nullptr, nullptr);
+  m->world_stops++;
+  // The stopper itself goes on running, and so do this thread's other mutators.
+  Safepoints::ResumeSelf(&m->safepoint);
+}
+
+void Runtime::StartTheWorld(Mutator* m) {
+  m->world_stops--;
+  safepoints_.StartTheWorld();
+}
+
+void Runtime::ResetAfterFork(Mutator* m) {
+  specials_.ResetAfterFork();
+  sweeper_.ResetAfterFork();
+  roots_.ResetAfterFork();
+  safepoints_.ResetAfterFork(&m->safepoint, [this](SafepointState* state) {
+    Mutator* gone = MutatorOf(state);
+    FlushCursorsOf(gone);
+    ReleaseCachesOf(gone);
+    roots_.ReleaseMutator(&gone->roots);
+    DestroyMutator(gone);
+  });
+}
+
+// ---- Collecting ------------------------------------------------------------
+
+bool Runtime::Collect(Mutator* m, CycleReason reason, bool sweep_all) {
+  const ScopedFatalContext context(&fatal_context_);
+  EndFreshObjects(m);
+  return cycle_.Collect(&m->safepoint, reason, sweep_all);
+}
+
+uint64_t Runtime::CachedBytesBound() const {
+  return std::max(kMinCachedBytes, pacer_.trigger() / kCachedFraction);
+}
+
+void Runtime::AdjustExternalBytes(int64_t bytes) {
+  if (bytes >= 0) {
+    counters_.external_bytes.Add(static_cast<uint64_t>(bytes));
+    return;
+  }
+  counters_.external_bytes.SubtractDownToZero(
+      uint64_t{0} - static_cast<uint64_t>(bytes));
+}
+
+bool Runtime::PromoteType(const Type& type) {
+  TypeState* state = types_state_.EnsureCommitted(type.index);
+  if (state == nullptr) return false;
+  if (!state->typed.exchange(true, std::memory_order_relaxed)) {
+    typed_types_.Add(1);
+  }
+  return true;
+}
+
+void Runtime::AddTypeBytes(SpanClass span_class, uint32_t bytes) {
+  if (span_class < kFirstTypedClass || bytes == 0) return;
+  TypeState* state =
+      types_state_.EnsureCommitted(span_class - kFirstTypedClass);
+  if (state == nullptr) return;
+  state->cycle_bytes += bytes;
+  if (state->next_active == 0) {
+    state->next_active = first_active_type_;
+    first_active_type_ = span_class - kFirstTypedClass + 1;
+  }
+}
+
+// Types that allocated a lot since the last cycle have typed spans already (see
+// object_allocator.cc); those that stopped lose them.
+void Runtime::DecideTypedSpans() {
+  uint32_t next = first_active_type_;
+  first_active_type_ = kEndOfUsedList;
+  while (next != kEndOfUsedList) {
+    const uint32_t index = next - 1;
+    TypeState& state = types_state_.at(index);
+    next = state.next_active;
+    state.next_active = 0;
+    const bool typed = state.typed.load(std::memory_order_relaxed);
+    if (typed && state.cycle_bytes < kDemoteBytes) {
+      state.typed.store(false, std::memory_order_relaxed);
+      typed_types_.Subtract(1);
+    } else if (typed) {
+      // Look at it again after the next cycle even if it allocates nothing.
+      state.next_active = first_active_type_;
+      first_active_type_ = index + 1;
+    }
+    state.cycle_bytes = 0;
+  }
+}
+
+// ---- What a cycle asks for: the world is stopped ---------------------------
+
+void Runtime::FlushCursors() {
+  safepoints_.ForEachMutator([](SafepointState* state) {
+    Mutator* m = MutatorOf(state);
+    EndFreshObjects(m);
+    FlushCursorsOf(m);
+  });
+}
+
+void Runtime::ReleaseCaches() {
+  safepoints_.ForEachMutator(
+      [this](SafepointState* state) { ReleaseCachesOf(MutatorOf(state)); });
+  DecideTypedSpans();
+}
+
+void Runtime::ReleaseCachesOf(Mutator* m) {
+  uint32_t next = m->first_used;
+  m->first_used = kEndOfUsedList;
+  while (next != kEndOfUsedList) {
+    const SpanClass span_class = next - 1;
+    CachedSpan& cached = m->cached(span_class);
+    next = cached.next_used;
+    AddTypeBytes(span_class, cached.type_bytes);
+    if (cached.span != nullptr) span_source_.Release(cached.span);
+    cached = {};
+  }
+}
+
+void Runtime::VisitMutators(Tracer* tracer) {
+  safepoints_.ForEachMutator([&](SafepointState* state) {
+    roots_.VisitMutatorRoots(MutatorOf(state)->roots, tracer);
+  });
+}
+
+void Runtime::CycleBegins(const CycleInfo& info) {
+  const Callbacks& callbacks = options_.callbacks;
+  if (callbacks.cycle_begin != nullptr) {
+    callbacks.cycle_begin(this, info);
+  }
+}
+
+void Runtime::CycleEnds(const CycleInfo& info) {
+  const Callbacks& callbacks = options_.callbacks;
+  if (callbacks.cycle_end != nullptr) {
+    callbacks.cycle_end(this, info);
+  }
+}
+
+// ---- Messages --------------------------------------------------------------
+
+void Runtime::Log(const char* line) {
+  const Callbacks& callbacks = options_.callbacks;
+  if (callbacks.log != nullptr) {
+    callbacks.log(this, line);
+  } else {
+    PrintRaw("loam: heap '%s': %s\n", options_.name, line);
+  }
+}
+
+void Runtime::RememberError(Status status, const ErrorMessage& message) {
+  {
+    MutexLock lock(&error_mutex_);
+    last_error_ = message;
+  }
+  if (options_.check.abort_on_misuse && status != Status::kOutOfMemory &&
+      status != Status::kNotFound) {
+    const ScopedFatalContext context(&fatal_context_);
+    FatalMisuse("%s", message.text);
+  }
+}
+
+void Runtime::PrintState() {
+  const CycleTotals totals = cycle_.totals();
+  PrintRaw(
+      "loam: heap '%s': cycle %" PRIu64 ", phase %u, sweep generation %u\n"
+      "loam:   committed %" PRIu64 " bytes, metadata %" PRIu64
+      ", limit %" PRIu64 "\n"
+      "loam:   live estimate %" PRIu64 ", trigger %" PRIu64
+      ", last marked %" PRIu64 " bytes in %" PRIu64 " objects\n"
+      "loam:   %u mutators, %" PRIu64 " finalizers set\n",
+      options_.name, totals.cycles, static_cast<unsigned>(cycle_.phase()),
+      sweeper_.generation(), ledger_.committed(), ledger_.metadata(),
+      ledger_.limit(), counters_.live_estimate.Get(), pacer_.trigger(),
+      totals.live_bytes, totals.live_objects, safepoints_.mutator_count(),
+      specials_.finalizers_set());
+}
+
+// A heap that this thread also runs in, if the address is in it.
+const char* Runtime::NameOfOtherHeap(void* data, uintptr_t address) {
+  ThreadContext* context = ThreadContext::CurrentIfAny();
+  if (context == nullptr) return nullptr;
+  const char* name = nullptr;
+  context->ForEach([&](SafepointState* state) {
+    Runtime* other = MutatorOf(state)->runtime;
+    if (other != data && other->page_heap_.FindSpan(address) != nullptr) {
+      name = other->options_.name;
+    }
+  });
+  return name;
+}
+
+}  // namespace loam

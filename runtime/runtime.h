@@ -1,0 +1,210 @@
+// One heap instance: ties the parts of the layers below together.
+//
+// Who does what:
+//   runtime.cc           creation, mutators, what a cycle asks for
+//   object_allocator.*   allocation's slow paths
+//   checking.*           stress mode, store and thread checks
+//   inspect.cc           statistics, walks, questions about addresses
+//   finalizers.cc        setting, clearing and running finalizers
+
+#ifndef LOAM_RUNTIME_RUNTIME_H_
+#define LOAM_RUNTIME_RUNTIME_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/base/fatal.h"
+#include "runtime/base/mutex.h"
+#include "runtime/base/status.h"
+#include "runtime/gc/gc_cycle.h"
+#include "runtime/gc/gc_pacer.h"
+#include "runtime/gc/root_set.h"
+#include "runtime/gc/safepoint.h"
+#include "runtime/gc/store_shadow.h"
+#include "runtime/heap/heap_counters.h"
+#include "runtime/heap/memory_ledger.h"
+#include "runtime/heap/page_heap.h"
+#include "runtime/heap/type_set.h"
+#include "runtime/mutator.h"
+#include "runtime/options.h"
+#include "runtime/span_class.h"
+#include "runtime/specials/special_table.h"
+#include "runtime/sweep/span_source.h"
+#include "runtime/sweep/sweeper.h"
+
+namespace loam {
+
+// What a heap knows of a registered type.
+struct TypeState {
+  CentralSpanList central;
+  // Allocate in typed spans. Relaxed: a hint. Set by mutators and the collector,
+  // cleared by the collector.
+  std::atomic<bool> typed;
+  // Bytes allocated since the last cycle, over all mutators. Collector only.
+  uint64_t cycle_bytes;
+  // The list of types with nonzero cycle_bytes or typed spans: 0, not on it;
+  // otherwise the next index plus one, or kEndOfUsedList. Collector only.
+  uint32_t next_active;
+};
+
+struct RuntimeStats {
+  uint64_t committed_bytes, peak_committed_bytes, metadata_bytes;
+  PageHeapStats pages;
+  uint64_t live_estimate, allocated_bytes, external_bytes, trigger;
+  CycleTotals cycle;
+  uint64_t swept_spans;
+  uint64_t mutators;
+  uint64_t typed_types;
+  uint64_t finalizers_set, finalizers_waiting;
+};
+
+class Runtime final : private CycleHost {
+ public:
+  // `options` have passed CheckOptionRanges.
+  static Status Create(const RuntimeOptions& options, Runtime** runtime,
+                       ErrorMessage* message);
+  // kWrongState while mutators are attached.
+  Status Destroy(ErrorMessage* message);
+
+  // ---- Mutators
+
+  Status Attach(const char* name, Mutator** m, ErrorMessage* message);
+  Status Detach(Mutator* m, ErrorMessage* message);
+  // The calling thread's, or NULL.
+  Mutator* Current();
+
+  // The slow path of loam_safepoint.
+  void Safepoint(Mutator* m);
+  void EnterNative(Mutator* m);
+  Status LeaveNative(Mutator* m, ErrorMessage* message);
+  void StopTheWorld(Mutator* m);
+  void StartTheWorld(Mutator* m);
+  // Child of a fork: `m` is the only mutator.
+  void ResetAfterFork(Mutator* m);
+
+  // ---- Collecting
+
+  // A safepoint. False while collections are disabled.
+  bool Collect(Mutator* m, CycleReason reason, bool sweep_all);
+  bool TriggerReached() const {
+    return counters_.live_estimate.Get() + counters_.external_bytes.Get() >=
+           pacer_.trigger();
+  }
+  // Bytes that free space in caches may reach before rare types go without.
+  uint64_t CachedBytesBound() const;
+  size_t ReleaseMemory() { return page_heap_.ReleaseFreePages(SIZE_MAX); }
+  void AdjustExternalBytes(int64_t bytes);
+
+  // ---- Typed spans
+
+  TypeState* type_state(const Type& type) { return &types_state_.at(type.index); }
+  // Turns typed spans on for a type; false when out of memory.
+  bool PromoteType(const Type& type);
+
+  // ---- Looking inside
+
+  RuntimeStats stats();
+  // Base of the object that `address` lies in, its span and bytes; false if it
+  // lies in none.
+  bool FindObject(uintptr_t address, Span** span, uintptr_t* cell);
+  // Calls visit(object, bytes, type, data) for every allocated object until it
+  // returns false. Stops the world.
+  void Walk(Mutator* m,
+            bool (*visit)(void* object, size_t bytes, const Type* type,
+                          void* data),
+            void* data);
+  // The world is stopped: makes every span swept and its free_index exact.
+  void FlushAndSweep();
+  // Checks invariants; calls report for each violation; the number of them.
+  size_t Check(Mutator* m, bool full,
+               void (*report)(const char* line, void* data), void* data);
+
+  // ---- Finalizers. `object` may be interior.
+
+  Status SetFinalizer(Mutator* m, void* object, FinalizerCallback function,
+                      void* data, ErrorMessage* message);
+  Status ClearFinalizer(Mutator* m, void* object, ErrorMessage* message);
+  // Runs up to `max` (0: as many as are queued on entry); how many ran.
+  size_t RunFinalizers(Mutator* m, size_t max);
+
+  // ---- Messages
+
+  // Remembers the message as the heap's last; fatal with abort_on_misuse, unless
+  // it reports out of memory.
+  void RememberError(Status status, const ErrorMessage& message);
+  const char* last_error() const { return last_error_.text; }
+  void Log(const char* line) override;
+
+  // ---- Parts, for the allocator and the API
+
+  const RuntimeOptions& options() const { return options_; }
+  GcPacer* pacer() { return &pacer_; }
+  MemoryLedger* ledger() { return &ledger_; }
+  HeapCounters* counters() { return &counters_; }
+  PageHeap* page_heap() { return &page_heap_; }
+  Sweeper* sweeper() { return &sweeper_; }
+  SpanSource* span_source() { return &span_source_; }
+  RootSet* roots() { return &roots_; }
+  SpecialTable* specials() { return &specials_; }
+  GcCycle* cycle() { return &cycle_; }
+  TypeSet* types() { return types_; }
+  const StoreShadow& store_shadow() const { return store_shadow_; }
+  CentralSpanList* classed_central(SpanClass c) { return &classed_[c]; }
+  CentralSpanList* large_central() { return &large_; }
+  const FatalContext* fatal_context() const { return &fatal_context_; }
+
+ private:
+  explicit Runtime(const RuntimeOptions& options);
+  ~Runtime();
+  bool Initialize();
+
+  // CycleHost
+  void FlushCursors() override;
+  void ReleaseCaches() override;
+  void VisitMutators(Tracer* tracer) override;
+  void CycleBegins(const CycleInfo& info) override;
+  void CycleEnds(const CycleInfo& info) override;
+
+  void ReleaseCachesOf(Mutator* m);
+  void DestroyMutator(Mutator* m);
+  void AddTypeBytes(SpanClass span_class, uint32_t bytes);
+  void DecideTypedSpans();
+  void PrintState();
+  static const char* NameOfOtherHeap(void* data, uintptr_t address);
+
+  RuntimeOptions options_;
+  TypeSet* types_;
+  bool owns_types_;
+  FatalContext fatal_context_;
+
+  MemoryLedger ledger_;
+  HeapCounters counters_;
+  PersistentAllocator persistent_;
+  PageHeap page_heap_;
+  SpecialTable specials_;
+  Sweeper sweeper_;
+  SpanSource span_source_;
+  RootSet roots_;
+  Safepoints safepoints_;
+  GcPacer pacer_;
+  StoreShadow store_shadow_;
+  SparseTable<TypeState> types_state_;
+  // Head of TypeState::next_active. Collector only.
+  uint32_t first_active_type_ = kEndOfUsedList;
+  Counter typed_types_;
+  CentralSpanList classed_[kFirstTypedClass];
+  CentralSpanList large_;
+
+  Mutex<LockRank::kErrorMessage> error_mutex_;
+  ErrorMessage last_error_;  // written under error_mutex_; see last_error()
+
+  GcCycle cycle_;
+};
+
+inline Mutator* MutatorOf(SafepointState* state) {
+  return static_cast<Mutator*>(state->owner);
+}
+
+}  // namespace loam
+
+#endif  // LOAM_RUNTIME_RUNTIME_H_

@@ -1,0 +1,136 @@
+#include "runtime/specials/special_table.h"
+
+namespace loam {
+
+Special** SpecialTable::FindLink(Span* span, size_t offset, SpecialKind kind) {
+  Special** link = &span->specials;
+  // Start behind the record that went in last if that is not too far: objects
+  // get their specials mostly in address order.
+  Special* last = span->last_special;
+  if (last != nullptr &&
+      (last->offset < offset || (last->offset == offset && last->kind < kind))) {
+    link = &last->next;
+  }
+  while (*link != nullptr &&
+         ((*link)->offset < offset ||
+          ((*link)->offset == offset && (*link)->kind < kind))) {
+    link = &(*link)->next;
+  }
+  return link;
+}
+
+void SpecialTable::SetPageBit(const Span* span, bool value) {
+  Arena* arena = arenas_->Find(span->base);
+  const size_t page = arena->PageIndex(span->base);
+  std::atomic<uint64_t>& word = arena->page_specials[page / kBitsPerWord];
+  const uint64_t bit = uint64_t{1} << (page % kBitsPerWord);
+  // Relaxed: root marking reads it while the world is stopped.
+  if (value) {
+    word.fetch_or(bit, std::memory_order_relaxed);
+  } else {
+    word.fetch_and(~bit, std::memory_order_relaxed);
+  }
+}
+
+Status SpecialTable::SetFinalizer(Span* span, uintptr_t cell,
+                                  FinalizerCallback function, void* data) {
+  Special* record;
+  {
+    MutexLock lock(&pool_mutex_);
+    record = pool_.Take();
+  }
+  if (record == nullptr) return Status::kOutOfMemory;
+  record->offset = cell - span->base;
+  record->kind = SpecialKind::kFinalizer;
+  record->function = function;
+  record->data = data;
+  record->object = nullptr;
+  bool inserted = false;
+  {
+    SpinLockHolder lock(&span->specials_lock);
+    Special** link = FindLink(span, record->offset, record->kind);
+    const bool exists = *link != nullptr && (*link)->offset == record->offset &&
+                        (*link)->kind == record->kind;
+    if (!exists) {
+      if (span->specials == nullptr) SetPageBit(span, true);
+      record->next = *link;
+      *link = record;
+      span->last_special = record;
+      inserted = true;
+    }
+  }
+  if (!inserted) {
+    FreeRecord(record);
+    return Status::kWrongState;
+  }
+  finalizers_set_.Add(1);
+  return Status::kOk;
+}
+
+Status SpecialTable::ClearFinalizer(Span* span, uintptr_t cell) {
+  Special* found = nullptr;
+  {
+    SpinLockHolder lock(&span->specials_lock);
+    const size_t offset = cell - span->base;
+    Special** link = FindLink(span, offset, SpecialKind::kFinalizer);
+    if (*link != nullptr && (*link)->offset == offset &&
+        (*link)->kind == SpecialKind::kFinalizer) {
+      found = *link;
+      *link = found->next;
+      span->last_special = nullptr;
+      if (span->specials == nullptr) SetPageBit(span, false);
+    }
+  }
+  if (found == nullptr) return Status::kNotFound;
+  FreeRecord(found);
+  finalizers_set_.Subtract(1);
+  return Status::kOk;
+}
+
+bool SpecialTable::HasFinalizer(Span* span, uintptr_t cell) {
+  SpinLockHolder lock(&span->specials_lock);
+  const size_t offset = cell - span->base;
+  Special* found = *FindLink(span, offset, SpecialKind::kFinalizer);
+  return found != nullptr && found->offset == offset &&
+         found->kind == SpecialKind::kFinalizer;
+}
+
+void SpecialTable::SweepSpecials(Span* span) {
+  Special* dead = nullptr;
+  Special** dead_tail = &dead;
+  {
+    SpinLockHolder lock(&span->specials_lock);
+    if (span->specials == nullptr) return;
+    Special** link = &span->specials;
+    while (*link != nullptr) {
+      Special* special = *link;
+      const size_t index = span->CellIndex(span->base + special->offset);
+      if (span->IsMarked(index)) {
+        link = &special->next;
+        continue;
+      }
+      *link = special->next;
+      special->next = nullptr;
+      special->object = reinterpret_cast<void*>(span->base + special->offset);
+      *dead_tail = special;
+      dead_tail = &special->next;
+      // Every other special of this object sees it alive from here on.
+      SetBit(span->mark_bits, index);
+    }
+    span->last_special = nullptr;
+    if (span->specials == nullptr) SetPageBit(span, false);
+  }
+  while (dead != nullptr) {
+    Special* special = dead;
+    dead = special->next;
+    finalizers_set_.Subtract(1);
+    queue_.Push(special);
+  }
+}
+
+void SpecialTable::FreeRecord(Special* special) {
+  MutexLock lock(&pool_mutex_);
+  pool_.Give(special);
+}
+
+}  // namespace loam

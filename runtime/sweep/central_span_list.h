@@ -1,0 +1,59 @@
+// The spans of one span class that no mutator has cached: with free cells
+// (partial) or without (full), each as a swept and an unswept set.
+//
+// The sets swap roles with every cycle: what was swept in generation h is
+// unswept in h + 2. Which is which follows from the generation's parity, so the
+// swap costs nothing.
+//
+// Zeroed memory is a valid empty list.
+
+#ifndef LOAM_RUNTIME_SWEEP_CENTRAL_SPAN_LIST_H_
+#define LOAM_RUNTIME_SWEEP_CENTRAL_SPAN_LIST_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "runtime/base/mutex.h"
+#include "runtime/heap/span.h"
+
+namespace loam {
+
+class CentralSpanList {
+ public:
+  void PushSwept(Span* span, bool full, uint32_t generation)
+      LOAM_EXCLUDES(mutex_);
+  Span* PopPartialSwept(uint32_t generation) LOAM_EXCLUDES(mutex_);
+  // Unswept spans may have a sweeper already: the caller tries for the token and
+  // forgets the span if it does not get it.
+  Span* PopPartialUnswept(uint32_t generation) LOAM_EXCLUDES(mutex_);
+  Span* PopFullUnswept(uint32_t generation) LOAM_EXCLUDES(mutex_);
+  // Takes a span that the caller is sweeping off whatever list it is on.
+  void Remove(Span* span) LOAM_EXCLUDES(mutex_);
+
+  bool HasUnswept(uint32_t generation) LOAM_EXCLUDES(mutex_);
+
+  // The chain of all lists that have ever held a span; see Sweeper::Register.
+  CentralSpanList* next_registered = nullptr;  // constant once registered
+  std::atomic<bool> registered{false};  // relaxed; set under Sweeper's lock
+
+ private:
+  static SpanListId ListId(bool full, uint32_t parity) {
+    return static_cast<SpanListId>(static_cast<uint32_t>(SpanListId::kPartial0) +
+                                   (full ? 2 : 0) + parity);
+  }
+  static uint32_t SweptParity(uint32_t generation) {
+    return generation / 2 % 2;
+  }
+  Span*& Head(SpanListId id) LOAM_REQUIRES(mutex_) {
+    return heads_[static_cast<size_t>(id)];
+  }
+  Span* Pop(SpanListId id) LOAM_REQUIRES(mutex_);
+  void Unlink(Span* span) LOAM_REQUIRES(mutex_);
+
+  Mutex<LockRank::kCentralList> mutex_;
+  Span* heads_[5] LOAM_GUARDED_BY(mutex_) = {};  // by SpanListId
+};
+
+}  // namespace loam
+
+#endif  // LOAM_RUNTIME_SWEEP_CENTRAL_SPAN_LIST_H_

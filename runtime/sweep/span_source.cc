@@ -1,0 +1,89 @@
+#include "runtime/sweep/span_source.h"
+
+namespace loam {
+namespace {
+
+// Spans that one request may sweep in vain before it takes a fresh one. Bounds
+// the time of an allocation, at the price of about one percent of space.
+constexpr int kSweepBudget = 100;
+
+}  // namespace
+
+Span* SpanSource::Cache(Span* span, uint32_t generation) {
+  const size_t free_bytes = FreeCells(span) * span->cell_bytes;
+  counters_->live_estimate.Add(free_bytes);
+  counters_->allocated_bytes.Add(free_bytes);
+  counters_->cached_span_bytes.Add(span->bytes());
+  // Relaxed: the span is the caller's alone.
+  span->sweepgen.store(Cached(generation), std::memory_order_relaxed);
+  return span;
+}
+
+Span* SpanSource::Acquire(const SpanShape& shape, MayGrow may_grow) {
+  CentralSpanList* central = shape.central;
+  const uint32_t generation = sweeper_->generation();
+  sweeper_->Register(central);
+  if (Span* span = central->PopPartialSwept(generation)) {
+    return Cache(span, generation);
+  }
+  for (int budget = kSweepBudget; budget > 0; budget--) {
+    Sweeper::ActiveScope active(sweeper_);
+    Span* span = central->PopPartialUnswept(generation);
+    if (span == nullptr) span = central->PopFullUnswept(generation);
+    if (span == nullptr) break;
+    SweepToken token = SweepToken::TryAcquire(span, generation);
+    if (!token) continue;
+    span = sweeper_->Sweep(std::move(token));
+    if (span->live_cells < span->cell_count) return Cache(span, generation);
+    central->PushSwept(span, /*full=*/true, generation);
+  }
+  Span* span = FreshSpan(shape, may_grow);
+  return span == nullptr ? nullptr : Cache(span, generation);
+}
+
+Span* SpanSource::FreshSpan(const SpanShape& shape, MayGrow may_grow) {
+  const uint32_t generation = sweeper_->generation();
+  Span* span = page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false);
+  if (span != nullptr) return span;
+  sweeper_->Reclaim(shape.pages);
+  span = page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false);
+  if (span != nullptr) return span;
+  // The pages freed are not adjacent: finish sweeping before growing.
+  sweeper_->SweepAll();
+  return page_heap_->AllocateSpan(shape, generation,
+                                  may_grow == MayGrow::kYes);
+}
+
+void SpanSource::Release(Span* span) {
+  const uint32_t generation = sweeper_->generation();
+  const size_t free_bytes = FreeCells(span) * span->cell_bytes;
+  counters_->cached_span_bytes.Subtract(span->bytes());
+  const SweepState state = SweepStateOf(
+      span->sweepgen.load(std::memory_order_relaxed), generation);
+  if (state == SweepState::kCachedStale) {
+    counters_->allocated_bytes.Subtract(free_bytes);
+    sweeper_->SweepAndReturn(SweepToken::TakeStale(span, generation));
+    return;
+  }
+  LOAM_CHECK(state == SweepState::kCached,
+             "released span %p has sweepgen %u in generation %u",
+             static_cast<void*>(span),
+             span->sweepgen.load(std::memory_order_relaxed), generation);
+  counters_->live_estimate.Subtract(free_bytes);
+  counters_->allocated_bytes.Subtract(free_bytes);
+  span->sweepgen.store(Swept(generation), std::memory_order_release);
+  span->central->PushSwept(span, free_bytes == 0, generation);
+}
+
+Span* SpanSource::AcquireLarge(const SpanShape& shape, MayGrow may_grow) {
+  sweeper_->Register(shape.central);
+  Span* span = FreshSpan(shape, may_grow);
+  if (span == nullptr) return nullptr;
+  span->free_index = 1;
+  counters_->live_estimate.Add(span->cell_bytes);
+  counters_->allocated_bytes.Add(span->cell_bytes);
+  shape.central->PushSwept(span, /*full=*/true, sweeper_->generation());
+  return span;
+}
+
+}  // namespace loam

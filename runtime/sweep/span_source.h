@@ -1,0 +1,56 @@
+// Where spans come from: the only way for the layers above to get one.
+//
+// In order of cost: a swept span of the class with free cells; one that needs
+// sweeping; free pages; pages of dead objects, by sweeping the rest of the heap;
+// and only then does the heap grow.
+
+#ifndef LOAM_RUNTIME_SWEEP_SPAN_SOURCE_H_
+#define LOAM_RUNTIME_SWEEP_SPAN_SOURCE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/heap/heap_counters.h"
+#include "runtime/heap/page_heap.h"
+#include "runtime/sweep/central_span_list.h"
+#include "runtime/sweep/sweeper.h"
+
+namespace loam {
+
+// Whether the page heap may take more memory from the OS.
+enum class MayGrow : bool { kNo, kYes };
+
+class SpanSource {
+ public:
+  SpanSource(PageHeap* page_heap, Sweeper* sweeper, HeapCounters* counters)
+      : page_heap_(page_heap), sweeper_(sweeper), counters_(counters) {}
+
+  // A span with free cells, now cached: owned by the caller until Release. Its
+  // free cells count as handed out. NULL when out of memory.
+  Span* Acquire(const SpanShape& shape, MayGrow may_grow);
+
+  // Gives a cached span back. Its cursor has been flushed, so free_index tells
+  // what was used. A span that went stale is swept on the way.
+  void Release(Span* span);
+
+  // A span of one cell, holding an object; on its central list already.
+  Span* AcquireLarge(const SpanShape& shape, MayGrow may_grow);
+
+ private:
+  Span* FreshSpan(const SpanShape& shape, MayGrow may_grow);
+  Span* Cache(Span* span, uint32_t generation);
+
+  PageHeap* const page_heap_;
+  Sweeper* const sweeper_;
+  HeapCounters* const counters_;
+};
+
+// Cells of a cached span that have not been handed out.
+inline size_t FreeCells(const Span* span) {
+  return span->cell_count - span->free_index -
+         CountSet(span->alloc_bits, span->free_index, span->cell_count);
+}
+
+}  // namespace loam
+
+#endif  // LOAM_RUNTIME_SWEEP_SPAN_SOURCE_H_

@@ -1,0 +1,160 @@
+#include "runtime/sweep/sweeper.h"
+
+#include <sched.h>
+
+#include <cstring>
+
+#include "runtime/base/fatal.h"
+
+namespace loam {
+namespace {
+
+constexpr int kPoisonByte = 0xdb;
+
+void PrintCell(const char* what, const Span* span, size_t index) {
+  const uintptr_t cell = span->CellAddress(index);
+  const Type* type = span->TypeOf(cell);
+  PrintRaw("loam: %s: cell %zu at %p, %zu bytes, type %s\n", what, index,
+           reinterpret_cast<void*>(cell), span->cell_bytes,
+           type != nullptr ? type->name : "(none)");
+  const auto* words = reinterpret_cast<const uint64_t*>(cell);
+  for (size_t i = 0; i < span->cell_bytes / kWordBytes && i < 8; i++) {
+    PrintRaw("loam:   +%-3zu %016llx\n", i * kWordBytes,
+             static_cast<unsigned long long>(words[i]));
+  }
+}
+
+}  // namespace
+
+void Sweeper::NextGeneration() {
+  generation_.store(generation() + kGenerationStep, std::memory_order_release);
+  cursor_.store(registered_.load(std::memory_order_acquire),
+                std::memory_order_seq_cst);
+}
+
+void Sweeper::Register(CentralSpanList* list) {
+  if (list->registered.load(std::memory_order_relaxed)) return;
+  MutexLock lock(&registry_mutex_);
+  if (list->registered.load(std::memory_order_relaxed)) return;
+  // A list made since the cycle has nothing unswept: the cursor need not see it.
+  list->next_registered = registered_.load(std::memory_order_relaxed);
+  registered_.store(list, std::memory_order_release);
+  list->registered.store(true, std::memory_order_relaxed);
+}
+
+// A zombie is marked but was never allocated: a stale or forged reference, or a
+// bug of ours. Going on would hand the cell out while it is in use.
+void Sweeper::CheckNoZombies(const Span* span) const {
+  for (size_t w = span->free_index / kBitsPerWord;
+       w < BitmapWords(span->cell_count); w++) {
+    uint64_t zombies = span->mark_bits[w] & ~span->alloc_bits[w];
+    if (w == span->free_index / kBitsPerWord) {
+      zombies &= ~LowBits(span->free_index % kBitsPerWord);
+    }
+    if (zombies == 0) continue;
+    const size_t index = w * kBitsPerWord + std::countr_zero(zombies);
+    PrintCell("marked free cell", span, index);
+    if (index > 0) PrintCell("cell before it", span, index - 1);
+    FatalBug(
+        "a reference to a free cell was found while marking: %p, in a span of "
+        "%zu-byte cells; an object was used after it became unreachable (run "
+        "with LOAM_VERIFY=1 LOAM_STRESS=1 to see who refers to it)",
+        reinterpret_cast<void*>(span->CellAddress(index)), span->cell_bytes);
+  }
+}
+
+void Sweeper::PoisonFreed(const Span* span) const {
+  for (size_t i = 0; i < span->cell_count; i++) {
+    if (span->IsAllocated(i) && !span->IsMarked(i)) {
+      memset(reinterpret_cast<void*>(span->CellAddress(i)), kPoisonByte,
+             span->cell_bytes);
+    }
+  }
+}
+
+Span* Sweeper::Sweep(SweepToken token) {
+  Span* span = token.span();
+  if (span->specials != nullptr) specials_->SweepSpecials(span);
+  CheckNoZombies(span);
+  if (poison_) PoisonFreed(span);
+  span->live_cells =
+      static_cast<uint32_t>(CountSet(span->mark_bits, 0, span->cell_count));
+  // Anything freed, or never handed out after having been used, is dirty; a
+  // span that was fresh and is full of live objects is not, but then need_zero
+  // does not matter.
+  if (span->live_cells < span->cell_count) span->need_zero = true;
+  span->alloc_bits = span->mark_bits;
+  span->mark_bits = page_heap_->gc_bits()->New(span->cell_count);
+  span->free_index = 0;
+  counters_->swept_spans.Add(1);
+  return token.Publish();
+}
+
+size_t Sweeper::SweepAndReturn(SweepToken token) {
+  const uint32_t generation = token.generation();
+  token.span()->central->Remove(token.span());
+  Span* span = Sweep(std::move(token));
+  if (span->live_cells == 0) {
+    const size_t pages = span->page_count;
+    page_heap_->FreeSpan(span);
+    return pages;
+  }
+  span->central->PushSwept(span, span->live_cells == span->cell_count,
+                           generation);
+  return 0;
+}
+
+bool Sweeper::SweepOne(size_t* pages_freed) {
+  *pages_freed = 0;
+  ActiveScope active(this);
+  const uint32_t generation = this->generation();
+  CentralSpanList* list = cursor_.load(std::memory_order_seq_cst);
+  while (list != nullptr) {
+    Span* span = list->PopPartialUnswept(generation);
+    if (span == nullptr) span = list->PopFullUnswept(generation);
+    if (span != nullptr) {
+      SweepToken token = SweepToken::TryAcquire(span, generation);
+      if (!token) continue;
+      *pages_freed = SweepAndReturn(std::move(token));
+      return true;
+    }
+    // Drained: nothing is added to an unswept set before the next cycle.
+    CentralSpanList* next = list->next_registered;
+    if (cursor_.compare_exchange_strong(list, next,
+                                        std::memory_order_seq_cst)) {
+      list = next;
+    }
+  }
+  return false;
+}
+
+void Sweeper::Reclaim(size_t pages) {
+  size_t freed = 0;
+  size_t pages_freed;
+  while (freed < pages && SweepOne(&pages_freed)) freed += pages_freed;
+}
+
+void Sweeper::SweepAll() {
+  size_t pages_freed;
+  while (SweepOne(&pages_freed)) {
+  }
+  while (active_.load(std::memory_order_seq_cst) != 0) sched_yield();
+}
+
+void Sweeper::EnsureSwept(Span* span) {
+  for (;;) {
+    const uint32_t generation = this->generation();
+    const SweepState state = SweepStateOf(
+        span->sweepgen.load(std::memory_order_acquire), generation);
+    if (state == SweepState::kSwept || state == SweepState::kCached) return;
+    ActiveScope active(this);
+    SweepToken token = SweepToken::TryAcquire(span, generation);
+    if (token) {
+      SweepAndReturn(std::move(token));
+      return;
+    }
+    sched_yield();
+  }
+}
+
+}  // namespace loam

@@ -1,0 +1,105 @@
+// Sweeping: turning the mark bits of a span into its alloc bits.
+//
+// A span is swept once per cycle, by whoever gets its token first: a mutator
+// that wants its free cells, a mutator that wants its pages, somebody about to
+// touch its specials, or the next cycle, which cannot start before every span is
+// swept. Sweepers never stop the world and are never stopped in the middle of a
+// span: there is no safepoint in here.
+
+#ifndef LOAM_RUNTIME_SWEEP_SWEEPER_H_
+#define LOAM_RUNTIME_SWEEP_SWEEPER_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/base/mutex.h"
+#include "runtime/heap/heap_counters.h"
+#include "runtime/heap/page_heap.h"
+#include "runtime/specials/special_table.h"
+#include "runtime/sweep/central_span_list.h"
+#include "runtime/sweep/sweep_token.h"
+
+namespace loam {
+
+class Sweeper {
+ public:
+  // In scope while a thread may hold an unswept span that is on no list.
+  class ActiveScope {
+   public:
+    explicit ActiveScope(Sweeper* sweeper) : sweeper_(sweeper) {
+      sweeper_->active_.fetch_add(1, std::memory_order_seq_cst);
+    }
+    ~ActiveScope() {
+      sweeper_->active_.fetch_sub(1, std::memory_order_seq_cst);
+    }
+    ActiveScope(const ActiveScope&) = delete;
+    ActiveScope& operator=(const ActiveScope&) = delete;
+
+   private:
+    Sweeper* const sweeper_;
+  };
+
+  Sweeper(PageHeap* page_heap, SpecialTable* specials, HeapCounters* counters,
+          bool poison)
+      : page_heap_(page_heap),
+        specials_(specials),
+        counters_(counters),
+        poison_(poison) {}
+
+  uint32_t generation() const {
+    return generation_.load(std::memory_order_acquire);
+  }
+  // The world is stopped, marking done: everything swept needs sweeping again.
+  void NextGeneration();
+
+  // Sweeps a span and publishes it. It is on no list afterwards, and has a count
+  // of live cells.
+  Span* Sweep(SweepToken token);
+  // Sweeps a span and gives it back: to the page heap if nothing in it is alive,
+  // else to its central list. Returns the pages freed.
+  size_t SweepAndReturn(SweepToken token);
+
+  // Sweeps one span from anywhere in the heap. False if none is left to take.
+  bool SweepOne(size_t* pages_freed);
+  // Sweeps until `pages` are freed or nothing is left to take.
+  void Reclaim(size_t pages);
+  // Sweeps everything, and waits for others that are at it.
+  void SweepAll();
+
+  // Returns when the span is swept. The caller keeps an object of it alive.
+  void EnsureSwept(Span* span);
+
+  // Makes a central list known to SweepOne, before it gets its first span.
+  void Register(CentralSpanList* list) LOAM_EXCLUDES(registry_mutex_);
+
+  void ResetAfterFork() { registry_mutex_.ResetAfterFork(); }
+
+ private:
+  void CheckNoZombies(const Span* span) const;
+  void PoisonFreed(const Span* span) const;
+
+  PageHeap* const page_heap_;
+  SpecialTable* const specials_;
+  HeapCounters* const counters_;
+  const bool poison_;
+
+  // Changes while the world is stopped. Release and acquire: a thread outside
+  // the stop (EnsureSwept from a native thread is not one) sees the lists that
+  // go with it.
+  std::atomic<uint32_t> generation_{kFirstGeneration};
+  // ActiveScopes. Sequentially consistent with the cursor: SweepAll
+  // reads it after it found nothing left.
+  std::atomic<uint32_t> active_{0};
+  // The list that SweepOne takes from; lists before it are drained. NULL: all
+  // are.
+  std::atomic<CentralSpanList*> cursor_{nullptr};
+
+  Mutex<LockRank::kCentralList> registry_mutex_;
+  // Newest first. Written under the lock with release.
+  std::atomic<CentralSpanList*> registered_{nullptr};
+};
+
+}  // namespace loam
+
+#endif  // LOAM_RUNTIME_SWEEP_SWEEPER_H_
