@@ -191,16 +191,16 @@ bool Interpreter::MakeList(size_t count) {
 
 bool Interpreter::MakeMap(size_t count) {
   const Value* operands = top_ - 2 * count;
-  Rooted<Map> map(heap_, NewMap(heap_, count));
-  if (!map) return FailOutOfMemory();
+  Map* map = NewMap(heap_, count);
+  if (map == nullptr) return FailOutOfMemory();
+  // There is room for all entries: MapSet does not allocate, and the map needs
+  // no root.
   for (size_t i = 0; i < count; i++) {
     const Value key = operands[2 * i];
     if (!IsUsableKey(key)) return Fail("nil and nan cannot be keys of a map");
-    if (!MapSet(heap_, map.get(), key, operands[2 * i + 1])) {
-      return FailOutOfMemory();
-    }
+    MapSet(heap_, map, key, operands[2 * i + 1]);
   }
-  return ReplaceOperands(2 * count, map.get());
+  return ReplaceOperands(2 * count, map);
 }
 
 bool Interpreter::MakeBox(Value* local) {

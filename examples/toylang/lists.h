@@ -12,7 +12,8 @@
 
 namespace toylang {
 
-// An empty list with room for `capacity` elements; null when out of memory.
+// An empty list; null when out of memory. Its first `capacity` elements need no
+// further memory.
 List* NewList(Heap& heap, size_t capacity);
 
 // A list of these values.

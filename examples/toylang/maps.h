@@ -15,7 +15,8 @@
 
 namespace toylang {
 
-// An empty map with room for `capacity` entries; null when out of memory.
+// An empty map; null when out of memory. Its first `capacity` entries need no
+// further memory.
 Map* NewMap(Heap& heap, size_t capacity);
 
 // Neither nil nor NaN may be a key.
