@@ -66,7 +66,7 @@ class Heap {
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;
 
-  // `source` must live as long as the heap.
+  // `source` must be there at every later safepoint.
   void AddRoots(RootSource* source, const char* name);
 
   // ---- Allocation: safepoints, zeroed, null when out of memory.
@@ -181,8 +181,8 @@ class Heap {
 };
 
 // A local variable that is a root: a frame of one pointer on the mutator's
-// root stack. T is an object, or Value for a slots object, or void. Rooted
-// variables end in reverse order of their beginning, as C++ scopes do.
+// root stack. It may point to anything from the heap: objects, slots, bytes.
+// Rooted variables end in reverse order of their beginning, as C++ scopes do.
 template <typename T>
 class Rooted {
  public:

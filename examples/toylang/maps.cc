@@ -23,7 +23,7 @@ MapEntry* FindEntry(Map* map, Value key) {
   uint32_t link = entries[HashKey(key) & (table->capacity - 1)].bucket_head;
   while (link != 0) {
     MapEntry* entry = &entries[link - 1];
-    if (ValuesEqual(entry->key, key)) return entry;
+    if (entry->key.IsSameAs(key) || ValuesEqual(entry->key, key)) return entry;
     link = entry->next;
   }
   return nullptr;

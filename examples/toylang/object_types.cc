@@ -44,8 +44,7 @@ constexpr loam_field kBuiltinFields[] = {
 };
 
 loam_type_info Fixed(const char* name, size_t size) {
-  loam_type_info info = {};
-  info.struct_size = sizeof(info);
+  loam_type_info info = LOAM_TYPE_INFO_INIT;
   info.name = name;
   info.size = size;
   return info;
@@ -63,7 +62,7 @@ loam_type_info WithFields(const char* name, size_t size,
 }  // namespace
 
 loam_type_info LayoutOf(ObjectKind kind) {
-  loam_type_info info = {};
+  loam_type_info info = LOAM_TYPE_INFO_INIT;
   switch (kind) {
     case ObjectKind::kString:
       info = Fixed("string", sizeof(String));
