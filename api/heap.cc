@@ -56,8 +56,7 @@ void CallCycleEnd(Runtime* runtime, const CycleInfo& info) {
 }
 void CallLog(Runtime* runtime, const char* line) {
   const loam_callbacks& c = CallbacksOf(runtime);
-  EmbedderCall("the log callback",
-               [&] { c.log(Wrap(runtime), line, c.data); });
+  EmbedderCall("the log callback", [&] { c.log(Wrap(runtime), line, c.data); });
 }
 void CallFatal(Runtime* runtime, const char* message) {
   const loam_callbacks& c = CallbacksOf(runtime);
@@ -140,10 +139,10 @@ loam_status CheckShape(const loam_options* o, loam_heap** heap) {
   if (static_cast<unsigned>(o->policy) > LOAM_POLICY_FIXED) {
     return InvalidArgument(nullptr, kCall, "options.policy", "does not exist");
   }
-  const char* later = o->workers != 0            ? "options.workers"
-                      : o->platform != nullptr   ? "options.platform"
-                      : o->profile_rate != 0     ? "options.profile_rate"
-                                                 : nullptr;
+  const char* later = o->workers != 0          ? "options.workers"
+                      : o->platform != nullptr ? "options.platform"
+                      : o->profile_rate != 0   ? "options.profile_rate"
+                                               : nullptr;
   if (later != nullptr) {
     ErrorMessage message;
     message.Format("%s: %s: not supported yet", kCall, later);

@@ -102,8 +102,8 @@ loam_status loam_heap_check(loam_mutator* m, loam_check_level level,
                             void (*report)(const char* line, void* data),
                             void* data) {
   Mutator* mutator = RequireMutator(m, "loam_heap_check");
-  const size_t failures = mutator->runtime->Check(
-      mutator, level == LOAM_CHECK_FULL, report, data);
+  const size_t failures =
+      mutator->runtime->Check(mutator, level == LOAM_CHECK_FULL, report, data);
   if (failures == 0) return LOAM_OK;
   ErrorMessage message;
   message.Format("loam_heap_check: %zu violated invariants", failures);
@@ -153,8 +153,8 @@ loam_status loam_cursor_of(loam_cursor_kind kind, size_t size,
   constexpr char kCall[] = "loam_cursor_of";
   if (cursor_offset == nullptr || cell_size == nullptr) {
     return InvalidArgument(
-        nullptr, kCall, cursor_offset == nullptr ? "cursor_offset" : "cell_size",
-        "is NULL");
+        nullptr, kCall,
+        cursor_offset == nullptr ? "cursor_offset" : "cell_size", "is NULL");
   }
   if (kind != LOAM_CURSOR_BYTES && kind != LOAM_CURSOR_SLOTS) {
     return InvalidArgument(nullptr, kCall, "kind", "does not exist");

@@ -23,8 +23,8 @@ loam_status InvalidArgument(Runtime* runtime, const char* call,
   return Report(runtime, Status::kInvalidArgument, message);
 }
 
-loam_status WrongState(Runtime* runtime, const char* call,
-                       const char* argument, const char* problem) {
+loam_status WrongState(Runtime* runtime, const char* call, const char* argument,
+                       const char* problem) {
   ErrorMessage message;
   message.Format("%s: %s: %s", call, argument, problem);
   return Report(runtime, Status::kWrongState, message);

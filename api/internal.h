@@ -19,7 +19,9 @@ inline Runtime* Unwrap(loam_heap* heap) {
 inline loam_heap* Wrap(Runtime* runtime) {
   return reinterpret_cast<loam_heap*>(runtime);
 }
-inline Mutator* Unwrap(loam_mutator* m) { return reinterpret_cast<Mutator*>(m); }
+inline Mutator* Unwrap(loam_mutator* m) {
+  return reinterpret_cast<Mutator*>(m);
+}
 inline const Mutator* Unwrap(const loam_mutator* m) {
   return reinterpret_cast<const Mutator*>(m);
 }
@@ -72,8 +74,8 @@ loam_status Report(Runtime* runtime, Status status,
 // "CALL: ARGUMENT: PROBLEM", as LOAM_INVALID_ARGUMENT.
 loam_status InvalidArgument(Runtime* runtime, const char* call,
                             const char* argument, const char* problem);
-loam_status WrongState(Runtime* runtime, const char* call,
-                       const char* argument, const char* problem);
+loam_status WrongState(Runtime* runtime, const char* call, const char* argument,
+                       const char* problem);
 loam_status NotSupported(Runtime* runtime, const char* call);
 
 // For calls that cannot return a status: fatal if `argument` is NULL, which

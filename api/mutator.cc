@@ -16,7 +16,8 @@ static_assert(offsetof(Mutator, barrier_word) ==
               offsetof(loam_mutator_abi, barrier));
 static_assert(offsetof(Mutator, root_stack) ==
               offsetof(loam_mutator_abi, stack));
-static_assert(offsetof(Mutator, user_words) == offsetof(loam_mutator_abi, user));
+static_assert(offsetof(Mutator, user_words) ==
+              offsetof(loam_mutator_abi, user));
 static_assert(sizeof(AllocationCursor) == sizeof(loam_cursor));
 static_assert(offsetof(AllocationCursor, next) == offsetof(loam_cursor, next));
 static_assert(offsetof(AllocationCursor, limit) ==
@@ -260,7 +261,8 @@ size_t loam_alloc_many(loam_mutator* m, const loam_type* type, size_t count,
 void* loam_alloc_immortal(loam_mutator* m, const loam_type* type) {
   Mutator* mutator = RequireMutator(m, "loam_alloc_immortal");
   RootSet* roots = mutator->runtime->roots();
-  if (!roots->ReserveImmortal()) return TooLarge(mutator, "loam_alloc_immortal");
+  if (!roots->ReserveImmortal())
+    return TooLarge(mutator, "loam_alloc_immortal");
   void* object = loam_alloc_slow(m, type);
   roots->AddImmortal(Address(object));
   return object;
@@ -290,12 +292,10 @@ void* loam_try_alloc_slots(loam_mutator* m, size_t count) {
 void* loam_resize_bytes(loam_mutator* m, void* buffer, size_t old_size,
                         size_t new_size) {
   Mutator* mutator = RequireMutator(m, "loam_resize_bytes");
-  if (buffer != nullptr &&
-      ResizeInPlace(mutator, buffer, old_size, new_size)) {
+  if (buffer != nullptr && ResizeInPlace(mutator, buffer, old_size, new_size)) {
     return buffer;
   }
-  void* resized =
-      AllocateBytes(mutator, new_size, AllocationMode::kMayCollect);
+  void* resized = AllocateBytes(mutator, new_size, AllocationMode::kMayCollect);
   if (resized != nullptr && buffer != nullptr) {
     memcpy(resized, buffer, old_size < new_size ? old_size : new_size);
   }

@@ -52,9 +52,8 @@ loam_status AddRange(loam_heap* heap, void* slots, size_t count,
     return InvalidArgument(runtime, call, "slot",
                            "lies in the heap itself; roots lie outside");
   }
-  RootRecord* record =
-      runtime->roots()->AddWords(static_cast<uintptr_t*>(slots), count,
-                                 static_cast<WordKind>(kind), name);
+  RootRecord* record = runtime->roots()->AddWords(
+      static_cast<uintptr_t*>(slots), count, static_cast<WordKind>(kind), name);
   if (record == nullptr) return OutOfMemory(runtime, call);
   *root = Wrap(record);
   return LOAM_OK;
@@ -114,9 +113,8 @@ loam_status loam_root_provider_add(loam_heap* heap, loam_root_provider_fn fn,
 }
 
 loam_status loam_mutator_root_provider_add(loam_mutator* m,
-                                           loam_root_provider_fn fn,
-                                           void* data, const char* name,
-                                           loam_root** root) {
+                                           loam_root_provider_fn fn, void* data,
+                                           const char* name, loam_root** root) {
   Mutator* mutator = RequireMutator(m, "loam_mutator_root_provider_add");
   return AddProvider(mutator->runtime, fn, data, name,
                      &mutator->roots.providers, root,
@@ -241,7 +239,8 @@ loam_status loam_global_destroy(loam_global* global) {
 
 // ---- Later versions
 
-loam_status loam_weak_handle_create(loam_mutator* m, void*, loam_weak_handle**) {
+loam_status loam_weak_handle_create(loam_mutator* m, void*,
+                                    loam_weak_handle**) {
   return NotSupported(RequireMutator(m, "loam_weak_handle_create")->runtime,
                       "loam_weak_handle_create");
 }
@@ -350,9 +349,9 @@ void loam_fiber_switch(loam_mutator* m, loam_fiber* fiber) {
       FatalMisuse("loam_fiber_switch: fiber: is destroyed, or another heap's");
     }
     MutatorRoots* nobody = nullptr;
-    if (!next->current_on.compare_exchange_strong(
-            nobody, &mutator->roots, std::memory_order_acquire,
-            std::memory_order_relaxed)) {
+    if (!next->current_on.compare_exchange_strong(nobody, &mutator->roots,
+                                                  std::memory_order_acquire,
+                                                  std::memory_order_relaxed)) {
       FatalMisuse("loam_fiber_switch: fiber: is current on another mutator");
     }
   }

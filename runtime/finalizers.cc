@@ -41,9 +41,10 @@ Status Runtime::ClearFinalizer(Mutator* /*m*/, void* object,
   sweeper_.EnsureSwept(span);
   const Status status = specials_.ClearFinalizer(span, cell);
   if (status == Status::kNotFound) {
-    message->Format("loam_finalizer_clear: object: %p has no finalizer, or it "
-                    "is queued already",
-                    object);
+    message->Format(
+        "loam_finalizer_clear: object: %p has no finalizer, or it "
+        "is queued already",
+        object);
   }
   return status;
 }

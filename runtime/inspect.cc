@@ -51,8 +51,8 @@ class Reporter {
 // After a flush and a full sweep, with the world stopped.
 void CheckSpan(const Span& span, uint32_t generation, Reporter* reporter) {
   const void* at = &span;
-  const SweepState state = SweepStateOf(
-      span.sweepgen.load(std::memory_order_relaxed), generation);
+  const SweepState state =
+      SweepStateOf(span.sweepgen.load(std::memory_order_relaxed), generation);
   if (state != SweepState::kSwept && state != SweepState::kCached) {
     reporter->Fail("span %p is unswept (sweepgen %u in generation %u)", at,
                    span.sweepgen.load(std::memory_order_relaxed), generation);
@@ -93,7 +93,8 @@ RuntimeStats Runtime::stats() {
   stats.metadata_bytes = ledger_.metadata();
   stats.pages = page_heap_.stats();
   stats.live_estimate = counters_.live_estimate.Get();
-  stats.allocated_bytes = counters_.allocated_bytes.Get();
+  stats.allocated_bytes = counters_.allocated_bytes.Get() +
+                          stats.live_estimate - counters_.marked_bytes.Get();
   stats.external_bytes = counters_.external_bytes.Get();
   stats.trigger = pacer_.trigger();
   stats.cycle = cycle_.totals();
@@ -161,9 +162,8 @@ size_t Runtime::Check(Mutator* m, bool full,
     reporter.Fail("%s", problem);
   }
   const uint32_t generation = sweeper_.generation();
-  page_heap_.ForEachSpan([&](const Span* span) {
-    CheckSpan(*span, generation, &reporter);
-  });
+  page_heap_.ForEachSpan(
+      [&](const Span* span) { CheckSpan(*span, generation, &reporter); });
   return reporter.failures();
 }
 

@@ -2,8 +2,8 @@
 //
 // It lies at the start of a reserved region that continues with two tables
 // indexed by span class: allocation cursors, whose offsets are ABI, and the
-// cached spans that go with them. Both are committed where they are used and read
-// as zeroes elsewhere, so that an unused cursor is empty.
+// cached spans that go with them. Both are committed where they are used and
+// read as zeroes elsewhere, so that an unused cursor is empty.
 //
 // Owned by the thread that uses it. While the world is stopped, the collector
 // flushes its cursors and takes its spans.
@@ -94,8 +94,8 @@ constexpr size_t CachedOffset(SpanClass span_class) {
 }
 
 inline AllocationCursor& Mutator::cursor(SpanClass span_class) {
-  return *reinterpret_cast<AllocationCursor*>(
-      reinterpret_cast<char*>(this) + CursorOffset(span_class));
+  return *reinterpret_cast<AllocationCursor*>(reinterpret_cast<char*>(this) +
+                                              CursorOffset(span_class));
 }
 inline CachedSpan& Mutator::cached(SpanClass span_class) {
   return *reinterpret_cast<CachedSpan*>(reinterpret_cast<char*>(this) +

@@ -16,8 +16,8 @@ constexpr size_t kMaxRunBytes = 8 << 10;
 // Objects smaller than this, without type or slots, share cells of this size.
 constexpr size_t kTinyCellBytes = 16;
 
-// A type that allocates this much between two cycles, on one mutator, gets typed
-// spans.
+// A type that allocates this much between two cycles, on one mutator, gets
+// typed spans.
 constexpr uint32_t kPromoteBytes = 32 << 10;
 
 // What happens before an allocation that is a safepoint.
@@ -139,10 +139,16 @@ void* TryRefill(Mutator* m, SpanClass span_class, const Type* type) {
   if (cached->span != nullptr) {
     m->cursor(span_class) = {0, 0};
     runtime->span_source()->Release(cached->span);
-    cached->span = nullptr;
   }
+  const size_t bytes_before =
+      cached->span != nullptr ? cached->span->bytes() : 0;
   cached->span = runtime->span_source()->Acquire(
       ShapeOf(runtime, span_class, type), MayGrow::kYes);
+  const size_t bytes = cached->span != nullptr ? cached->span->bytes() : 0;
+  // One span for another of the class, mostly: nothing to count.
+  if (bytes != bytes_before) {
+    runtime->counters()->cached_span_bytes.Add(bytes - bytes_before);
+  }
   return cached->span == nullptr ? nullptr : TakeRun(m, span_class, cached);
 }
 
@@ -196,9 +202,10 @@ void* AllocateLarge(Mutator* m, const Type* type, ScanKind scan, size_t bytes,
 void* AllocateHeaded(Mutator* m, const Type& type, size_t bytes,
                      AllocationMode mode) {
   const size_t cell_needed = bytes + kWordBytes;
-  const size_t size_class = cell_needed <= kMaxSmallBytes
-                                ? AlignedSizeClassOf(cell_needed, type.alignment)
-                                : kSizeClassCount;
+  const size_t size_class =
+      cell_needed <= kMaxSmallBytes
+          ? AlignedSizeClassOf(cell_needed, type.alignment)
+          : kSizeClassCount;
   if (size_class == kSizeClassCount) {
     return AllocateLarge(m, &type, type.scan, cell_needed, mode);
   }
@@ -229,8 +236,8 @@ bool UsesTypedSpans(Mutator* m, const Type& type) {
   return runtime->PromoteType(type);
 }
 
-// Counts what a type allocates without typed spans, and gives it some when it is
-// enough.
+// Counts what a type allocates without typed spans, and gives it some when it
+// is enough.
 void CountHeaded(Mutator* m, const Type& type, size_t bytes) {
   CachedSpan* cached = UseClass(m, TypedSpanClass(type));
   if (cached == nullptr) return;
@@ -298,7 +305,8 @@ void* AllocateObject(Mutator* m, const Type& type, size_t bytes,
   BeforeAllocation(m, mode);
   void* object;
   if (type.is_fixed_size() && type.cell_bytes > 1 && UsesTypedSpans(m, type)) {
-    object = AllocateCell(m, TypedSpanClass(type), &type, type.cell_bytes, mode);
+    object =
+        AllocateCell(m, TypedSpanClass(type), &type, type.cell_bytes, mode);
   } else {
     if (type.is_fixed_size() && type.cell_bytes > 1) {
       CountHeaded(m, type, type.cell_bytes);
@@ -331,9 +339,8 @@ void* AllocateBitmap(Mutator* m, size_t bytes, const uint64_t* pointer_bits,
   BeforeAllocation(m, mode);
   const size_t words = bytes / kWordBytes;
   if (bytes <= kMaxSpanBitmapBytes) {
-    auto* object = static_cast<char*>(
-        AllocateClassed(m, SpanKind::kBitmap, ScanKind::kBitmap,
-                        AtLeastOne(bytes), mode));
+    auto* object = static_cast<char*>(AllocateClassed(
+        m, SpanKind::kBitmap, ScanKind::kBitmap, AtLeastOne(bytes), mode));
     if (object == nullptr) return nullptr;
     const auto address = reinterpret_cast<uintptr_t>(object);
     const Span* span = m->runtime->page_heap()->FindSpan(address);
@@ -348,8 +355,8 @@ void* AllocateBitmap(Mutator* m, size_t bytes, const uint64_t* pointer_bits,
   // each, and a word for rounding.
   const size_t maps = 2 * (bytes / 60 + 2 * kWordBytes);
   const Type& type = *m->runtime->types()->cell_bitmap_type();
-  void* object =
-      AllocateHeaded(m, type, AlignUp(bytes, kWordBytes) + AlignUp(maps, 8), mode);
+  void* object = AllocateHeaded(
+      m, type, AlignUp(bytes, kWordBytes) + AlignUp(maps, 8), mode);
   if (object == nullptr) return nullptr;
   const auto address = reinterpret_cast<uintptr_t>(object);
   const Span* span = m->runtime->page_heap()->FindSpan(address);

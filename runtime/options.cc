@@ -133,7 +133,8 @@ constexpr Variable kVariables[] = {
      [](const RuntimeOptions& o, char* text, size_t bytes) {
        snprintf(text, bytes, "%u", o.check.stress_interval);
      }},
-    {"LOAM_STRESS_PROBABILITY", "check.stress_probability", "a number in [0, 1]",
+    {"LOAM_STRESS_PROBABILITY", "check.stress_probability",
+     "a number in [0, 1]",
      [](RuntimeOptions* o, const char* text) {
        char* end = nullptr;
        const double value = strtod(text, &end);
@@ -254,7 +255,8 @@ void PrintOptions(const RuntimeOptions& options, FILE* out) {
     const bool from_environment =
         environment != nullptr && environment[0] != '\0';
     fprintf(out, "%-34s %-20s %s%s\n", variable.option, text,
-            from_environment ? "from " : "", from_environment ? variable.name : "");
+            from_environment ? "from " : "",
+            from_environment ? variable.name : "");
   }
 }
 

@@ -173,6 +173,7 @@ Status Runtime::Attach(const char* name, Mutator** result,
   m->safepoint.word = &m->safepoint_word;
   m->safepoint.name = m->name;
   m->safepoint.owner = m;
+  m->safepoint.on_thread_end = &OnThreadEnd;
   StartStress(m);
   if (!StartCheckingStores(m) || !safepoints_.Attach(&m->safepoint)) {
     EndCheckingStores(m);
@@ -213,6 +214,22 @@ void Runtime::DestroyMutator(Mutator* m) {
   EndCheckingStores(m);
   SparseRegion region = m->region;
   region.Release();
+}
+
+// A thread has ended without detaching, or the process is exiting. Nothing may
+// wait for the mutator any more, and the frames on its stack are gone.
+void Runtime::OnThreadEnd(SafepointState* state) {
+  Mutator* m = MutatorOf(state);
+  Runtime* runtime = m->runtime;
+  if (runtime->options_.check.check_threads) {
+    const ScopedFatalContext context(&runtime->fatal_context_);
+    FatalMisuse(
+        "a thread ended while its mutator '%s' was attached and running; call "
+        "loam_mutator_detach, or loam_enter_native to hand it over",
+        m->name);
+  }
+  m->root_stack->frames = nullptr;
+  runtime->EnterNative(m);
 }
 
 Mutator* Runtime::Current() {
@@ -290,8 +307,8 @@ void Runtime::AdjustExternalBytes(int64_t bytes) {
     counters_.external_bytes.Add(static_cast<uint64_t>(bytes));
     return;
   }
-  counters_.external_bytes.SubtractDownToZero(
-      uint64_t{0} - static_cast<uint64_t>(bytes));
+  counters_.external_bytes.SubtractDownToZero(uint64_t{0} -
+                                              static_cast<uint64_t>(bytes));
 }
 
 bool Runtime::PromoteType(const Type& type) {
@@ -362,7 +379,10 @@ void Runtime::ReleaseCachesOf(Mutator* m) {
     CachedSpan& cached = m->cached(span_class);
     next = cached.next_used;
     AddTypeBytes(span_class, cached.type_bytes);
-    if (cached.span != nullptr) span_source_.Release(cached.span);
+    if (cached.span != nullptr) {
+      counters_.cached_span_bytes.Subtract(cached.span->bytes());
+      span_source_.Release(cached.span);
+    }
     cached = {};
   }
 }
@@ -412,18 +432,20 @@ void Runtime::RememberError(Status status, const ErrorMessage& message) {
 
 void Runtime::PrintState() {
   const CycleTotals totals = cycle_.totals();
-  PrintRaw(
-      "loam: heap '%s': cycle %" PRIu64 ", phase %u, sweep generation %u\n"
-      "loam:   committed %" PRIu64 " bytes, metadata %" PRIu64
-      ", limit %" PRIu64 "\n"
-      "loam:   live estimate %" PRIu64 ", trigger %" PRIu64
-      ", last marked %" PRIu64 " bytes in %" PRIu64 " objects\n"
-      "loam:   %u mutators, %" PRIu64 " finalizers set\n",
-      options_.name, totals.cycles, static_cast<unsigned>(cycle_.phase()),
-      sweeper_.generation(), ledger_.committed(), ledger_.metadata(),
-      ledger_.limit(), counters_.live_estimate.Get(), pacer_.trigger(),
-      totals.live_bytes, totals.live_objects, safepoints_.mutator_count(),
-      specials_.finalizers_set());
+  PrintRaw("loam: heap '%s': cycle %" PRIu64
+           ", phase %u, sweep generation %u\n"
+           "loam:   committed %" PRIu64 " bytes, metadata %" PRIu64
+           ", limit %" PRIu64
+           "\n"
+           "loam:   live estimate %" PRIu64 ", trigger %" PRIu64
+           ", last marked %" PRIu64 " bytes in %" PRIu64
+           " objects\n"
+           "loam:   %u mutators, %" PRIu64 " finalizers set\n",
+           options_.name, totals.cycles, static_cast<unsigned>(cycle_.phase()),
+           sweeper_.generation(), ledger_.committed(), ledger_.metadata(),
+           ledger_.limit(), counters_.live_estimate.Get(), pacer_.trigger(),
+           totals.live_bytes, totals.live_objects, safepoints_.mutator_count(),
+           specials_.finalizers_set());
 }
 
 // A heap that this thread also runs in, if the address is in it.

@@ -37,8 +37,8 @@ namespace loam {
 // What a heap knows of a registered type.
 struct TypeState {
   CentralSpanList central;
-  // Allocate in typed spans. Relaxed: a hint. Set by mutators and the collector,
-  // cleared by the collector.
+  // Allocate in typed spans. Relaxed: a hint. Set by mutators and the
+  // collector, cleared by the collector.
   std::atomic<bool> typed;
   // Bytes allocated since the last cycle, over all mutators. Collector only.
   uint64_t cycle_bytes;
@@ -97,7 +97,9 @@ class Runtime final : private CycleHost {
 
   // ---- Typed spans
 
-  TypeState* type_state(const Type& type) { return &types_state_.at(type.index); }
+  TypeState* type_state(const Type& type) {
+    return &types_state_.at(type.index);
+  }
   // Turns typed spans on for a type; false when out of memory.
   bool PromoteType(const Type& type);
 
@@ -129,8 +131,8 @@ class Runtime final : private CycleHost {
 
   // ---- Messages
 
-  // Remembers the message as the heap's last; fatal with abort_on_misuse, unless
-  // it reports out of memory.
+  // Remembers the message as the heap's last; fatal with abort_on_misuse,
+  // unless it reports out of memory.
   void RememberError(Status status, const ErrorMessage& message);
   const char* last_error() const { return last_error_.text; }
   void Log(const char* line) override;
@@ -170,6 +172,7 @@ class Runtime final : private CycleHost {
   void AddTypeBytes(SpanClass span_class, uint32_t bytes);
   void DecideTypedSpans();
   void PrintState();
+  static void OnThreadEnd(SafepointState* state);
   static const char* NameOfOtherHeap(void* data, uintptr_t address);
 
   RuntimeOptions options_;

@@ -50,8 +50,7 @@ constexpr uint64_t LowBits(size_t count) {
 // Index of the first set (clear) bit in [from, end), or `end`.
 inline size_t FindFirstSet(const uint64_t* bitmap, size_t from, size_t end) {
   while (from < end) {
-    const uint64_t word =
-        bitmap[from / kBitsPerWord] >> (from % kBitsPerWord);
+    const uint64_t word = bitmap[from / kBitsPerWord] >> (from % kBitsPerWord);
     if (word != 0) {
       const size_t found = from + std::countr_zero(word);
       return found < end ? found : end;
@@ -62,8 +61,7 @@ inline size_t FindFirstSet(const uint64_t* bitmap, size_t from, size_t end) {
 }
 inline size_t FindFirstClear(const uint64_t* bitmap, size_t from, size_t end) {
   while (from < end) {
-    const uint64_t word =
-        ~bitmap[from / kBitsPerWord] >> (from % kBitsPerWord);
+    const uint64_t word = ~bitmap[from / kBitsPerWord] >> (from % kBitsPerWord);
     if (word != 0) {
       const size_t found = from + std::countr_zero(word);
       return found < end ? found : end;
@@ -78,10 +76,10 @@ inline size_t CountSet(const uint64_t* bitmap, size_t from, size_t end) {
   size_t count = 0;
   while (from < end) {
     const size_t bit = from % kBitsPerWord;
-    const size_t length = end - from < kBitsPerWord - bit ? end - from
-                                                          : kBitsPerWord - bit;
-    count += std::popcount((bitmap[from / kBitsPerWord] >> bit) &
-                           LowBits(length));
+    const size_t length =
+        end - from < kBitsPerWord - bit ? end - from : kBitsPerWord - bit;
+    count +=
+        std::popcount((bitmap[from / kBitsPerWord] >> bit) & LowBits(length));
     from += length;
   }
   return count;
@@ -91,8 +89,8 @@ inline size_t CountSet(const uint64_t* bitmap, size_t from, size_t end) {
 inline void SetBitRange(uint64_t* bitmap, size_t from, size_t end) {
   while (from < end) {
     const size_t bit = from % kBitsPerWord;
-    const size_t length = end - from < kBitsPerWord - bit ? end - from
-                                                          : kBitsPerWord - bit;
+    const size_t length =
+        end - from < kBitsPerWord - bit ? end - from : kBitsPerWord - bit;
     bitmap[from / kBitsPerWord] |= LowBits(length) << bit;
     from += length;
   }
@@ -100,8 +98,8 @@ inline void SetBitRange(uint64_t* bitmap, size_t from, size_t end) {
 inline void ClearBitRange(uint64_t* bitmap, size_t from, size_t end) {
   while (from < end) {
     const size_t bit = from % kBitsPerWord;
-    const size_t length = end - from < kBitsPerWord - bit ? end - from
-                                                          : kBitsPerWord - bit;
+    const size_t length =
+        end - from < kBitsPerWord - bit ? end - from : kBitsPerWord - bit;
     bitmap[from / kBitsPerWord] &= ~(LowBits(length) << bit);
     from += length;
   }

@@ -1,6 +1,6 @@
 // Calls into the embedder. embedder_call.cc is the one file of the library that
-// is compiled with exceptions: one that leaves a callback ends there, in a clear
-// fatal message, since nothing below could unwind.
+// is compiled with exceptions: one that leaves a callback ends there, in a
+// clear fatal message, since nothing below could unwind.
 
 #ifndef LOAM_RUNTIME_BASE_EMBEDDER_CALL_H_
 #define LOAM_RUNTIME_BASE_EMBEDDER_CALL_H_

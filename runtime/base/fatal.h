@@ -47,19 +47,19 @@ void PrintRaw(const char* format, ...) __attribute__((format(printf, 1, 2)));
 }  // namespace loam
 
 // Checked in every build: cheap conditions whose failure would corrupt memory.
-#define LOAM_CHECK(condition, ...)                                     \
-  do {                                                                 \
+#define LOAM_CHECK(condition, ...)                                        \
+  do {                                                                    \
     if (__builtin_expect(!(condition), 0)) ::loam::FatalBug(__VA_ARGS__); \
   } while (0)
 
 // Checked in debug builds only.
 #ifdef NDEBUG
-#define LOAM_DCHECK(condition)      \
-  do {                              \
-    if (false) (void)(condition);   \
+#define LOAM_DCHECK(condition)    \
+  do {                            \
+    if (false) (void)(condition); \
   } while (0)
 #else
-#define LOAM_DCHECK(condition)                                          \
+#define LOAM_DCHECK(condition)                                         \
   LOAM_CHECK(condition, "%s:%d: check failed: %s", __FILE__, __LINE__, \
              #condition)
 #endif

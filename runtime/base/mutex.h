@@ -90,7 +90,9 @@ class LOAM_CAPABILITY("mutex") SpinLock {
   SpinLock& operator=(const SpinLock&) = delete;
 
   void Lock() LOAM_ACQUIRE();
-  void Unlock() LOAM_RELEASE() { locked_.store(false, std::memory_order_release); }
+  void Unlock() LOAM_RELEASE() {
+    locked_.store(false, std::memory_order_release);
+  }
 
  private:
   std::atomic<bool> locked_{false};

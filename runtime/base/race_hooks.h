@@ -11,10 +11,10 @@
 namespace loam {
 
 enum class RacePoint {
-  kStopRequested,     // the safepoint words are set, states not yet read
-  kLeaveNative,       // running again, safepoint word not yet read
-  kSweepTokenTaken,   // a sweeper has acquired a span, nothing done yet
-  kSpanPopped,        // a span came off an unswept list, token not yet taken
+  kStopRequested,    // the safepoint words are set, states not yet read
+  kLeaveNative,      // running again, safepoint word not yet read
+  kSweepTokenTaken,  // a sweeper has acquired a span, nothing done yet
+  kSpanPopped,       // a span came off an unswept list, token not yet taken
   kCount,
 };
 

@@ -70,7 +70,11 @@ void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns) {
   phase_.store(GcPhase::kMarkTermination, std::memory_order_relaxed);
   parts_.roots->RemoveUnvisitedFibers();
   parts_.sweeper->NextGeneration();
-  parts_.counters->live_estimate.Set(marker_->marked_bytes());
+  HeapCounters& counters = *parts_.counters;
+  counters.allocated_bytes.Add(counters.live_estimate.Get() -
+                               counters.marked_bytes.Get());
+  counters.live_estimate.Set(marker_->marked_bytes());
+  counters.marked_bytes.Set(marker_->marked_bytes());
   parts_.host->ReleaseCaches();
   info.live_bytes = marker_->marked_bytes();
   info.live_objects = marker_->marked_objects();
@@ -136,9 +140,8 @@ void GcCycle::Trace(Tracer* tracer) {
         const size_t page = w * kBitsPerWord + std::countr_zero(bits);
         bits &= bits - 1;
         Span* span = arena->spans[page].load(std::memory_order_relaxed);
-        parts_.specials->ForEachFinalizable(span, [&](uintptr_t cell) {
-          tracer->ScanObject(span, cell);
-        });
+        parts_.specials->ForEachFinalizable(
+            span, [&](uintptr_t cell) { tracer->ScanObject(span, cell); });
       }
     }
   });

@@ -1,7 +1,8 @@
 // One collection, in order: stop the world, flush cursors, finish sweeping,
-// rotate mark bits, mark from the roots, (verify,) let the sweep generation rise,
-// release caches, set the next trigger, start the world. Sweeping is lazy: it
-// follows with the allocations, or at once if a full collection was asked for.
+// rotate mark bits, mark from the roots, (verify,) let the sweep generation
+// rise, release caches, set the next trigger, start the world. Sweeping is
+// lazy: it follows with the allocations, or at once if a full collection was
+// asked for.
 //
 // Phases (GcPhase): off -> mark -> mark termination -> off. Only the stopper
 // changes the phase.

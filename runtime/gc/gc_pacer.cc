@@ -30,9 +30,8 @@ GcPacer::GcPacer(const PacerOptions& options)
 
 uint64_t GcPacer::PolicyTrigger(uint64_t live) const {
   if (fixed_) return fixed_bytes_.load(std::memory_order_relaxed);
-  const double growth =
-      static_cast<double>(live) *
-      gc_percent_.load(std::memory_order_relaxed) / 100.0;
+  const double growth = static_cast<double>(live) *
+                        gc_percent_.load(std::memory_order_relaxed) / 100.0;
   const double trigger = static_cast<double>(live) + growth;
   const uint64_t minimum = minimum_bytes_.load(std::memory_order_relaxed);
   if (trigger >= 9.0e18) return UINT64_MAX / 2;
@@ -41,9 +40,9 @@ uint64_t GcPacer::PolicyTrigger(uint64_t live) const {
 
 bool GcPacer::EndCycle(const CycleMeasurement& cycle) {
   if (last_cycle_end_ns_ != 0 && cycle.now_ns > last_cycle_end_ns_) {
-    const double share =
-        std::min(1.0, static_cast<double>(cycle.pause_ns) /
-                          static_cast<double>(cycle.now_ns - last_cycle_end_ns_));
+    const double share = std::min(
+        1.0, static_cast<double>(cycle.pause_ns) /
+                 static_cast<double>(cycle.now_ns - last_cycle_end_ns_));
     pause_share_ += kNewestWeight * (share - pause_share_);
   }
   last_cycle_end_ns_ = cycle.now_ns;
@@ -61,15 +60,15 @@ bool GcPacer::EndCycle(const CycleMeasurement& cycle) {
     const uint64_t limited = room - room / 10;
     if (limited < trigger) {
       const bool give_way =
-          pause_share_ > (exceeding_limit_ ? kMaxPauseShare / 2
-                                           : kMaxPauseShare);
+          pause_share_ >
+          (exceeding_limit_ ? kMaxPauseShare / 2 : kMaxPauseShare);
       newly_exceeding = give_way && !exceeding_limit_;
       exceeding_limit_ = give_way;
       if (!give_way) trigger = limited;
     }
   }
-  // A fixed heap that is full collects at every refill; its embedder hears of it
-  // when memory runs out. So does one under heap_limit.
+  // A fixed heap that is full collects at every refill; its embedder hears of
+  // it when memory runs out. So does one under heap_limit.
   trigger_.store(std::max(trigger, live + kMinRunway),
                  std::memory_order_relaxed);
   return newly_exceeding;

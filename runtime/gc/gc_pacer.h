@@ -4,8 +4,9 @@
 //   fixed   fixed_bytes
 //
 // Live bytes include the external ones. A soft memory limit lowers the trigger
-// so that the heap's committed memory stays below it; when that would spend more
-// than half the time on collecting, the limit is exceeded instead, and said so.
+// so that the heap's committed memory stays below it; when that would spend
+// more than half the time on collecting, the limit is exceeded instead, and
+// said so.
 //
 // Guarded by the stop: called by the collector, except trigger(), which any
 // mutator reads.
@@ -28,7 +29,7 @@ struct PacerOptions {
 
 // What a cycle found.
 struct CycleMeasurement {
-  uint64_t live_bytes;       // marked
+  uint64_t live_bytes;  // marked
   uint64_t external_bytes;
   uint64_t committed_bytes;  // everything, after the cycle
   uint64_t heap_page_bytes;  // of which pages of spans and free pages

@@ -32,6 +32,13 @@ class MarkStack {
   bool empty() const { return top_ == base_; }
   uintptr_t Pop() { return *--top_; }
 
+  // For the marker's inner loop, which keeps `top` in a register: words lie in
+  // [base(), top()), and may be pushed below limit() without asking.
+  uintptr_t* base() const { return base_; }
+  uintptr_t* top() const { return top_; }
+  uintptr_t* limit() const { return limit_; }
+  void set_top(uintptr_t* top) { top_ = top; }
+
   // Gives the memory back; the stack is empty.
   void Trim();
 

@@ -94,10 +94,10 @@ void MarkVerifier::Follow(uintptr_t address) {
   if (span == nullptr || index >= span->cell_count) {
     const bool in_heap = page_heap_->arena_map().Find(address) != nullptr;
     if (in_heap) FailMisuse("refers to memory that holds no object", address);
-    const char* other = options_.other_heap == nullptr
-                            ? nullptr
-                            : options_.other_heap(options_.other_heap_data,
-                                                  address);
+    const char* other =
+        options_.other_heap == nullptr
+            ? nullptr
+            : options_.other_heap(options_.other_heap_data, address);
     if (other != nullptr) FailMisuse("refers to another heap", address);
     if (options_.forbid_foreign) {
       FailMisuse("refers to an address outside the heap", address);
@@ -133,8 +133,8 @@ void MarkVerifier::Drain() {
 void MarkVerifier::ScanObject(Span* span, uintptr_t cell) {
   source_span_ = span;
   source_cell_ = cell;
-  const Type* callback = ForEachSlot(
-      *span, cell, [this](WordKind kind, uintptr_t slot) {
+  const Type* callback =
+      ForEachSlot(*span, cell, [this](WordKind kind, uintptr_t slot) {
         source_slot_ = slot;
         CheckStore(slot, kind);
         const uintptr_t word = *reinterpret_cast<const uintptr_t*>(slot);
@@ -188,7 +188,8 @@ void MarkVerifier::DescribeSource(char* text, size_t bytes) const {
   }
   const FieldPosition field = FindField(*type, source_slot_ - source_cell_);
   if (field.in_element) {
-    snprintf(text, bytes, "field '%s' (offset %zu) of element %zu of a '%s' at %p",
+    snprintf(text, bytes,
+             "field '%s' (offset %zu) of element %zu of a '%s' at %p",
              field.name, field.offset, field.element_index, type->name, cell);
   } else {
     snprintf(text, bytes, "field '%s' (offset %zu) of a '%s' at %p", field.name,

@@ -1,8 +1,8 @@
 // An independent second opinion on marking.
 //
-// After marking, the verifier traces the heap again from the same roots, plainly
-// and into bits of its own, and checks every reference it follows. What it finds
-// is fatal and names the object or root, the field and the target:
+// After marking, the verifier traces the heap again from the same roots,
+// plainly and into bits of its own, and checks every reference it follows. What
+// it finds is fatal and names the object or root, the field and the target:
 //
 //   - a reachable object that the marker did not mark (a bug of loam's)
 //   - a reference to a free cell (the object was not rooted at some collection)

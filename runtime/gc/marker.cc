@@ -62,7 +62,10 @@ class MarkerFor final : public Marker {
 
   Span* FindSpan(uintptr_t address) const {
     if (address - lowest_ >= range_) return nullptr;
-    const Arena* arena = arenas_.Find(address);
+    const Arena* arena = table_ != nullptr
+                             ? table_[ArenaMap::TableIndex(address)].load(
+                                   std::memory_order_relaxed)
+                             : arenas_.Find(address);
     if (arena == nullptr) return nullptr;
     // Relaxed: the stop has synchronised the spans' publication.
     return arena->spans[arena->PageIndex(address)].load(
@@ -124,28 +127,126 @@ class MarkerFor final : public Marker {
     return true;
   }
 
+  // The state of the inner loop, kept in registers: nothing it stores to the
+  // heap, the stack or mark bits can alias it. Saved before and loaded after
+  // everything that is not inlined.
+  struct Loop {
+    uintptr_t* top;
+    uintptr_t* base;
+    uintptr_t* limit;
+    uintptr_t lowest;
+    uintptr_t range;
+    uint64_t marked_bytes;
+    uint64_t marked_objects;
+  };
+  void SaveLoop(const Loop& loop) {
+    stack_->set_top(loop.top);
+    marked_bytes_ = loop.marked_bytes;
+    marked_objects_ = loop.marked_objects;
+  }
+  Loop LoadLoop() const {
+    return {stack_->top(), stack_->base(), stack_->limit(), lowest_,
+            range_,        marked_bytes_,  marked_objects_};
+  }
+
+  void PushInLoop(Loop* loop, uintptr_t address) {
+    if (address - loop->lowest >= loop->range) return;
+    if (__builtin_expect(loop->top != loop->limit, 1)) {
+      *loop->top++ = address;
+      return;
+    }
+    SaveLoop(*loop);
+    Push(address);
+    *loop = LoadLoop();
+  }
+
+  // Whether `words` pushes need not look at the limit.
+  static bool HasRoom(const Loop& loop, size_t words) {
+    return static_cast<size_t>(loop.limit - loop.top) > words;
+  }
+
+  // Stores the reference and moves the top only if it is one: whether a field
+  // is NULL is as unpredictable as the data, and a mispredicted branch costs
+  // more than the store. Needs HasRoom.
+  static void PushWithoutBranch(Loop* loop, uintptr_t address) {
+    *loop->top = address;
+    loop->top += address - loop->lowest < loop->range;
+  }
+
+  __attribute__((always_inline)) void ScanMasksInLoop(Loop* loop,
+                                                      uintptr_t object,
+                                                      uint64_t pointers,
+                                                      uint64_t values) {
+    if (__builtin_expect(!HasRoom(*loop, 2 * kBitsPerWord), 0)) {
+      SaveLoop(*loop);
+      ScanMasks(object, pointers, values);
+      *loop = LoadLoop();
+      return;
+    }
+    while (pointers != 0) {
+      const int word = 63 - std::countl_zero(pointers);
+      pointers ^= uint64_t{1} << word;
+      PushWithoutBranch(loop, Load(object + word * kWordBytes));
+    }
+    while (values != 0) {
+      const int word = 63 - std::countl_zero(values);
+      values ^= uint64_t{1} << word;
+      PushWithoutBranch(loop, decode_(Load(object + word * kWordBytes)));
+    }
+  }
+
   void DrainStack() {
     Entry queue[kQueueEntries];
     size_t head = 0;
     size_t count = 0;
+    Loop loop = LoadLoop();
     for (;;) {
-      while (count < kQueueEntries && !stack_->empty()) {
-        const uintptr_t address = stack_->Pop();
+      while (count < kQueueEntries && loop.top != loop.base) {
+        const uintptr_t address = *--loop.top;
         if (__builtin_expect((address & kPieceBit) != 0, 0)) {
+          SaveLoop(loop);
           ScanPieces(address & ~kPieceBit);
+          loop = LoadLoop();
           continue;
         }
         if (Enter(address, &queue[(head + count) % kQueueEntries])) count++;
       }
-      if (count == 0) return;
+      if (count == 0) break;
       const Entry entry = queue[head];
       head = (head + 1) % kQueueEntries;
       count--;
-      if (Mark(entry.span, entry.index) &&
-          entry.span->scan != ScanKind::kNoscan) {
-        Scan(entry.span, entry.span->CellAddress(entry.index));
+      Span* span = entry.span;
+      uint64_t& word = span->mark_bits[entry.index / kBitsPerWord];
+      const uint64_t bit = uint64_t{1} << (entry.index % kBitsPerWord);
+      if ((word & bit) != 0) continue;
+      word |= bit;
+      loop.marked_bytes += span->cell_bytes;
+      loop.marked_objects++;
+      if (span->scan == ScanKind::kNoscan) continue;
+      const uintptr_t cell = span->CellAddress(entry.index);
+      if (span->scan == ScanKind::kMasks) {
+        ScanMasksInLoop(&loop, cell, span->pointer_mask, span->value_mask);
+        continue;
       }
+      if (span->scan == ScanKind::kHeaded) {
+        const Type* type = *span->TypeWord(cell);
+        if (type != nullptr && type->scan == ScanKind::kMasks) {
+          ScanMasksInLoop(&loop, cell, type->pointer_mask, type->value_mask);
+          continue;
+        }
+      } else if (span->scan == ScanKind::kValues &&
+                 span->cell_bytes <= kPieceBytes) {
+        for (uintptr_t slot = cell + span->cell_bytes; slot != cell;) {
+          slot -= kWordBytes;
+          PushInLoop(&loop, decode_(Load(slot)));
+        }
+        continue;
+      }
+      SaveLoop(loop);
+      Scan(span, cell);
+      loop = LoadLoop();
     }
+    SaveLoop(loop);
   }
 
   static uintptr_t Load(uintptr_t slot) {
@@ -197,8 +298,7 @@ class MarkerFor final : public Marker {
         if (span->object_bytes() > kPieceBytes) {
           ScanPieces(cell);
         } else {
-          ScanTyped(span->type, span->scan, cell,
-                    cell + span->object_bytes());
+          ScanTyped(span->type, span->scan, cell, cell + span->object_bytes());
         }
     }
   }
@@ -225,10 +325,9 @@ class MarkerFor final : public Marker {
         }
         break;
       case ScanKind::kLayout:
-        ForEachLayoutSlot(*type, object, end, from, to,
-                          [this](WordKind kind, uintptr_t slot) {
-                            VisitSlot(kind, slot);
-                          });
+        ForEachLayoutSlot(
+            *type, object, end, from, to,
+            [this](WordKind kind, uintptr_t slot) { VisitSlot(kind, slot); });
         break;
       case ScanKind::kCellBitmap:
         ScanCellBitmap(object, end, from, to);
@@ -246,16 +345,15 @@ class MarkerFor final : public Marker {
     }
   }
 
-  // Scans the piece of a large object that starts at `at` and leaves the next to
-  // the stack; or, without room there, goes on itself.
+  // Scans the piece of a large object that starts at `at` and leaves the next
+  // to the stack; or, without room there, goes on itself.
   void ScanPieces(uintptr_t at) {
     const Span* span = FindSpan(at);
     const uintptr_t object = span->base;
     const uintptr_t end = object + span->object_bytes();
     for (;;) {
       const uintptr_t to = end - at > kPieceBytes ? at + kPieceBytes : end;
-      const bool rest_is_pushed =
-          to == end || stack_->Push(to | kPieceBit);
+      const bool rest_is_pushed = to == end || stack_->Push(to | kPieceBit);
       ScanRange(span->type, span->scan, object, end, at, to);
       if (rest_is_pushed) return;
       at = to;
@@ -288,10 +386,9 @@ class MarkerFor final : public Marker {
     maps.values = bitmaps.values;
     size_t limit = (to - object) / kWordBytes;
     if (limit > bitmaps.words) limit = bitmaps.words;
-    ForEachMappedSlot(maps, object, (from - object) / kWordBytes, limit,
-                      [this](WordKind kind, uintptr_t slot) {
-                        VisitSlot(kind, slot);
-                      });
+    ForEachMappedSlot(
+        maps, object, (from - object) / kWordBytes, limit,
+        [this](WordKind kind, uintptr_t slot) { VisitSlot(kind, slot); });
   }
 
   const ArenaMap& arenas_;
@@ -326,6 +423,7 @@ void Marker::Begin() {
   lowest_ = page_heap_->lowest_address();
   const uintptr_t highest = page_heap_->highest_address();
   range_ = highest > lowest_ ? highest - lowest_ : 0;
+  table_ = page_heap_->arena_map().SingleTable(lowest_, highest);
   marked_bytes_ = 0;
   marked_objects_ = 0;
   rescan_rounds_ = 0;

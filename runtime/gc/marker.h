@@ -1,13 +1,13 @@
 // Marking: finds everything reachable from what it is given.
 //
-// References wait in two places: a stack (the work still to do), and in front of
-// it a queue of about 64 whose object and mark word have been prefetched. A
+// References wait in two places: a stack (the work still to do), and in front
+// of it a queue of about 64 whose object and mark word have been prefetched. A
 // reference enters the queue when its span is known and its memory requested,
-// and leaves it, oldest first, when that memory has had time to arrive; only then
-// is its mark bit tested and the object scanned. Marking a heap larger than the
-// caches is a matter of memory latency, and this keeps dozens of misses in
-// flight (C.-Y. Cher, A. L. Hosking, T. N. Vijaykumar, "Software prefetching for
-// mark-sweep garbage collection", ASPLOS 2004).
+// and leaves it, oldest first, when that memory has had time to arrive; only
+// then is its mark bit tested and the object scanned. Marking a heap larger
+// than the caches is a matter of memory latency, and this keeps dozens of
+// misses in flight (C.-Y. Cher, A. L. Hosking, T. N. Vijaykumar, "Software
+// prefetching for mark-sweep garbage collection", ASPLOS 2004).
 //
 // Objects larger than 128 KiB are scanned in pieces of that size, so that the
 // stack does not fill with one object's references.
@@ -26,8 +26,8 @@
 #include <cstdint>
 
 #include "runtime/gc/mark_stack.h"
-#include "runtime/gc/value_encoding.h"
 #include "runtime/gc/tracer.h"
+#include "runtime/gc/value_encoding.h"
 #include "runtime/heap/page_heap.h"
 
 namespace loam {
@@ -58,6 +58,8 @@ class Marker : public Tracer {
   // All objects lie in [lowest_, lowest_ + range_).
   uintptr_t lowest_ = 0;
   uintptr_t range_ = 0;
+  // The one table of the arena map that covers them, if it is one.
+  const std::atomic<Arena*>* table_ = nullptr;
   uint64_t marked_bytes_ = 0;
   uint64_t marked_objects_ = 0;
   uint64_t rescan_rounds_ = 0;

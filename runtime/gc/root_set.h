@@ -52,7 +52,8 @@ struct GlobalRecord {
 //
 //   owner == 0               a root until destroyed
 //   owner != 0, current      scanned
-//   owner != 0, not current  scanned when its owner is found reachable, destroyed
+//   owner != 0, not current  scanned when its owner is found reachable,
+//   destroyed
 //                            when it is not
 struct Fiber {
   Fiber* next;

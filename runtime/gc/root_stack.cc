@@ -27,13 +27,15 @@ void VisitWord(loam_visitor* visitor, WordKind kind, uintptr_t word) {
 HandleSlot* RootStack::NewHandle(RootSet* roots, uintptr_t word,
                                  uintptr_t kind) {
   if (next_handle == handle_limit) {
-    HandleBlock* next = handle_block == nullptr ? first_handle_block : handle_block->next;
+    HandleBlock* next =
+        handle_block == nullptr ? first_handle_block : handle_block->next;
     if (next == nullptr) {
       next = roots->TakeHandleBlock();
       if (next == nullptr) return nullptr;
       next->previous = handle_block;
       next->next = nullptr;
-      (handle_block == nullptr ? first_handle_block : handle_block->next) = next;
+      (handle_block == nullptr ? first_handle_block : handle_block->next) =
+          next;
     }
     handle_block = next;
     next_handle = next->slots;
@@ -47,8 +49,9 @@ HandleSlot* RootStack::NewHandle(RootSet* roots, uintptr_t word,
 void RootStack::RestoreHandles(HandlePosition position) {
   next_handle = position.next;
   handle_block = position.block;
-  handle_limit =
-      handle_block == nullptr ? position.next : handle_block->slots + HandleBlock::kSlots;
+  handle_limit = handle_block == nullptr
+                     ? position.next
+                     : handle_block->slots + HandleBlock::kSlots;
 }
 
 void RootStack::Visit(loam_visitor* visitor) const {
@@ -58,17 +61,17 @@ void RootStack::Visit(loam_visitor* visitor) const {
     const auto* slots = reinterpret_cast<const uintptr_t*>(frame + 1);
     for (uint32_t i = 0; i < map->count; i++) {
       VisitWord(visitor,
-                static_cast<WordKind>(map->kinds != nullptr
-                                          ? map->kinds[i]
-                                          : map->uniform_kind),
+                static_cast<WordKind>(
+                    map->kinds != nullptr ? map->kinds[i] : map->uniform_kind),
                 slots[i]);
     }
   }
   visitor->EnterRoot("handle", nullptr);
   for (const HandleBlock* block = handle_block; block != nullptr;
        block = block->previous) {
-    const HandleSlot* end =
-        block == handle_block ? next_handle : block->slots + HandleBlock::kSlots;
+    const HandleSlot* end = block == handle_block
+                                ? next_handle
+                                : block->slots + HandleBlock::kSlots;
     for (const HandleSlot* slot = block->slots; slot != end; slot++) {
       VisitWord(visitor, static_cast<WordKind>(slot->kind), slot->word);
     }

@@ -57,9 +57,7 @@ struct RootStack {
 
   // NULL when out of memory.
   HandleSlot* NewHandle(RootSet* roots, uintptr_t word, uintptr_t kind);
-  HandlePosition handle_position() const {
-    return {next_handle, handle_block};
-  }
+  HandlePosition handle_position() const { return {next_handle, handle_block}; }
   void RestoreHandles(HandlePosition position);
 
   // Reports every frame slot and handle.

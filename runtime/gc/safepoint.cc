@@ -14,7 +14,7 @@ struct ThreadContextOwner {
   ThreadContext* context = nullptr;
   ~ThreadContextOwner() {
     if (context == nullptr) return;
-    context->CheckNoneRunning();
+    context->EndRunningMutators();
     context->Unreference();
   }
 };
@@ -48,15 +48,19 @@ void ThreadContext::Unreference() {
   }
 }
 
-void ThreadContext::CheckNoneRunning() {
+// The list is searched anew after each change of state, and the lock not held
+// over it: changing a state may notify a stopper, whose lock ranks before.
+SafepointState* ThreadContext::FindInState(MutatorState state) {
   MutexLock lock(&mutex_);
   for (SafepointState* m = first_; m != nullptr; m = m->next_in_thread) {
-    if (m->state.load(std::memory_order_relaxed) == MutatorState::kRunning) {
-      FatalMisuse(
-          "a thread ended while its mutator '%s' was attached and running; "
-          "call loam_mutator_detach, or loam_enter_native to hand it over",
-          m->name);
-    }
+    if (m->state.load(std::memory_order_relaxed) == state) return m;
+  }
+  return nullptr;
+}
+
+void ThreadContext::EndRunningMutators() {
+  while (SafepointState* m = FindInState(MutatorState::kRunning)) {
+    m->on_thread_end(m);
   }
 }
 
@@ -108,48 +112,21 @@ SafepointState* ThreadContext::Find(const Safepoints* safepoints) {
 }
 
 void ThreadContext::ParkAll() {
-  // The list is walked without the lock: only this thread adds to it, and only
-  // mutators that are native leave it by another thread's hand. Those are next
-  // to nothing this thread relies on, so take the lock for each step instead of
-  // holding it while notifying (a heap's lock ranks before it).
-  for (;;) {
-    SafepointState* running = nullptr;
-    {
-      MutexLock lock(&mutex_);
-      for (SafepointState* m = first_; m != nullptr; m = m->next_in_thread) {
-        if (m->state.load(std::memory_order_relaxed) ==
-            MutatorState::kRunning) {
-          running = m;
-          break;
-        }
-      }
-    }
-    if (running == nullptr) return;
-    running->state.store(MutatorState::kParked, std::memory_order_seq_cst);
-    if ((running->word->load(std::memory_order_seq_cst) & kWordStop) != 0) {
-      running->safepoints->NotifyStateChanged();
+  while (SafepointState* m = FindInState(MutatorState::kRunning)) {
+    m->state.store(MutatorState::kParked, std::memory_order_seq_cst);
+    if ((m->word->load(std::memory_order_seq_cst) & kWordStop) != 0) {
+      m->safepoints->NotifyStateChanged();
     }
   }
 }
 
 void ThreadContext::UnparkAll() {
-  for (;;) {
-    SafepointState* parked = nullptr;
-    {
-      MutexLock lock(&mutex_);
-      for (SafepointState* m = first_; m != nullptr; m = m->next_in_thread) {
-        if (m->state.load(std::memory_order_relaxed) == MutatorState::kParked) {
-          parked = m;
-          break;
-        }
-      }
-    }
-    if (parked == nullptr) return;
-    parked->state.store(MutatorState::kRunning, std::memory_order_seq_cst);
-    if ((parked->word->load(std::memory_order_seq_cst) & kWordStop) != 0) {
+  while (SafepointState* m = FindInState(MutatorState::kParked)) {
+    m->state.store(MutatorState::kRunning, std::memory_order_seq_cst);
+    if ((m->word->load(std::memory_order_seq_cst) & kWordStop) != 0) {
       // Its heap is stopped. Run in none of them while waiting for it.
       ParkAll();
-      parked->safepoints->WaitWhileStopped(parked);
+      m->safepoints->WaitWhileStopped(m);
     }
   }
 }

@@ -20,15 +20,16 @@
 // are sequentially consistent, so at least one sees the other: either the
 // stopper finds the mutator running and waits, or the mutator finds kWordStop
 // and steps back to kParked before it touches anything. A mutator that stops
-// running stores its state, then reads its word, and if it finds kWordStop wakes
-// the stopper under the lock under which that has been reading states; so no
-// wake-up is lost. What a mutator wrote before it stopped is visible to the
+// running stores its state, then reads its word, and if it finds kWordStop
+// wakes the stopper under the lock under which that has been reading states; so
+// no wake-up is lost. What a mutator wrote before it stopped is visible to the
 // stopper through the state (release, acquire), and what the collector wrote is
 // visible to the mutator through the word that the stopper clears.
 //
 // A thread may run in several heaps. Whenever it waits for one of them, its
-// mutators of all of them are parked, so that two threads that each stop another
-// heap do not wait for each other; it runs again when none of them is stopped.
+// mutators of all of them are parked, so that two threads that each stop
+// another heap do not wait for each other; it runs again when none of them is
+// stopped.
 
 #ifndef LOAM_RUNTIME_GC_SAFEPOINT_H_
 #define LOAM_RUNTIME_GC_SAFEPOINT_H_
@@ -69,6 +70,9 @@ struct SafepointState {
   uint32_t native_depth = 0;
   const char* name = "";
   void* owner = nullptr;  // the mutator itself; constant
+  // Called when a thread ends while the mutator is running; must make it
+  // native.
+  void (*on_thread_end)(SafepointState* m) = nullptr;
 };
 
 // The mutators of one thread, in any number of heaps. Lives as long as the
@@ -110,7 +114,8 @@ class ThreadContext {
   friend struct ThreadContextOwner;
 
   void Unreference();
-  void CheckNoneRunning() LOAM_EXCLUDES(mutex_);
+  void EndRunningMutators() LOAM_EXCLUDES(mutex_);
+  SafepointState* FindInState(MutatorState state) LOAM_EXCLUDES(mutex_);
 
   Mutex<LockRank::kThreadContext> mutex_;
   SafepointState* first_ LOAM_GUARDED_BY(mutex_) = nullptr;
@@ -165,8 +170,8 @@ class Safepoints {
   // In the child of a fork, the world being stopped: forgets every mutator but
   // `survivor`, calling forget(m) for each.
   template <typename Forget>
-  void ResetAfterFork(SafepointState* survivor, Forget&& forget)
-      LOAM_NO_THREAD_SAFETY_ANALYSIS {
+  void ResetAfterFork(SafepointState* survivor,
+                      Forget&& forget) LOAM_NO_THREAD_SAFETY_ANALYSIS {
     mutex_.ResetAfterFork();
     changed_.ResetAfterFork();
     for (SafepointState* m = first_; m != nullptr;) {

@@ -28,9 +28,8 @@ class StoreShadow {
   // True if the slot holds what was stored, or is not in the heap.
   bool Matches(uintptr_t slot) const {
     const uint64_t* shadow = Find(slot);
-    return shadow == nullptr ||
-           __atomic_load_n(shadow, __ATOMIC_RELAXED) ==
-               *reinterpret_cast<const uintptr_t*>(slot);
+    return shadow == nullptr || __atomic_load_n(shadow, __ATOMIC_RELAXED) ==
+                                    *reinterpret_cast<const uintptr_t*>(slot);
   }
   uintptr_t Recorded(uintptr_t slot) const { return *Find(slot); }
   // Takes the object's present content for stored.

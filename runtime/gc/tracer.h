@@ -1,5 +1,5 @@
-// Something that follows references from roots through the heap: the marker, and
-// the verifier that checks it. The order of one trace is in gc_cycle.cc.
+// Something that follows references from roots through the heap: the marker,
+// and the verifier that checks it. The order of one trace is in gc_cycle.cc.
 
 #ifndef LOAM_RUNTIME_GC_TRACER_H_
 #define LOAM_RUNTIME_GC_TRACER_H_

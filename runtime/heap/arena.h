@@ -68,6 +68,22 @@ class ArenaMap {
                                   std::memory_order_acquire);
   }
 
+  // If [lowest, highest) lies within one table: that table, indexed by
+  // TableIndex; otherwise NULL.
+  const std::atomic<Arena*>* SingleTable(uintptr_t lowest,
+                                         uintptr_t highest) const {
+    const size_t first = lowest >> (kArenaShift + kTableBits);
+    if (lowest >= highest || highest >> kAddressBits != 0 ||
+        (highest - 1) >> (kArenaShift + kTableBits) != first) {
+      return nullptr;
+    }
+    const Table* table = directory_[first].load(std::memory_order_acquire);
+    return table == nullptr ? nullptr : table->arenas;
+  }
+  static size_t TableIndex(uintptr_t address) {
+    return (address >> kArenaShift) % kTableEntries;
+  }
+
   // The span in use that an address lies in, or NULL. Any thread; what it finds
   // stays valid only while something keeps an object of the span alive, or the
   // world stopped.

@@ -9,9 +9,9 @@
 //   previous  alloc bits of spans not yet swept
 //   free
 //
-// NextEpoch rotates next -> current -> previous -> free at the start of marking,
-// when every span is swept and nobody sweeps. A reader that holds bits of one
-// epoch too long still reads memory of the right size, for one cycle.
+// NextEpoch rotates next -> current -> previous -> free at the start of
+// marking, when every span is swept and nobody sweeps. A reader that holds bits
+// of one epoch too long still reads memory of the right size, for one cycle.
 //
 // Sweeping must not fail, so capacity is bought when a span is made
 // (ReserveFor), for all three epochs; New then always succeeds.

@@ -31,8 +31,12 @@ struct HeapCounters {
   // (all of a span's free cells when it is cached; what is unused comes back
   // when it is released). Compared with the trigger.
   Counter live_estimate;
-  Counter allocated_bytes;  // handed to caches, less what came back
-  Counter external_bytes;   // loam_external_adjust
+  // The live estimate right after the last cycle: what it marked.
+  Counter marked_bytes;
+  // Handed out before the last cycle; what was since is live_estimate -
+  // marked_bytes.
+  Counter allocated_bytes;
+  Counter external_bytes;  // loam_external_adjust
   Counter swept_spans;
   Counter cached_span_bytes;  // spans in mutators' caches
 };

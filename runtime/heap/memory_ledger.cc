@@ -16,8 +16,8 @@ bool MemoryLedger::TryCharge(Use use, size_t bytes) {
   }
   const uint64_t now = committed + bytes;
   uint64_t peak = peak_.load(std::memory_order_relaxed);
-  while (now > peak && !peak_.compare_exchange_weak(
-                           peak, now, std::memory_order_relaxed)) {
+  while (now > peak &&
+         !peak_.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
   }
   return true;
 }

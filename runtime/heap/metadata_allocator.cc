@@ -83,8 +83,7 @@ void SparseRegion::Release() {
   if (base_ == nullptr) return;
   const size_t granules = bytes_ / kOsPageBytes;
   const size_t bitmap_words = BitmapWords(granules);
-  size_t charged =
-      AlignUp(bitmap_words * sizeof(uint64_t), kOsPageBytes);
+  size_t charged = AlignUp(bitmap_words * sizeof(uint64_t), kOsPageBytes);
   const size_t total = bytes_ + charged;
   for (size_t i = 0; i < bitmap_words; i++) {
     charged += std::popcount(committed_[i].load(std::memory_order_relaxed)) *

@@ -10,8 +10,8 @@ namespace {
 constexpr int kMapFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 uintptr_t Map(uintptr_t hint, size_t bytes, int protection) {
-  void* address = mmap(reinterpret_cast<void*>(hint), bytes, protection,
-                       kMapFlags, -1, 0);
+  void* address =
+      mmap(reinterpret_cast<void*>(hint), bytes, protection, kMapFlags, -1, 0);
   return address == MAP_FAILED ? 0 : reinterpret_cast<uintptr_t>(address);
 }
 

@@ -43,8 +43,7 @@ uintptr_t PageAllocator::Find(size_t pages) const {
   for (size_t i = first_free_chunk_; i < arena_count_ * kChunksPerArena; i++) {
     const Arena* arena = arenas_.at(i / kChunksPerArena);
     const PageChunk& chunk = arena->chunks[i % kChunksPerArena];
-    const uintptr_t base =
-        arena->base + (i % kChunksPerArena) * kChunkBytes;
+    const uintptr_t base = arena->base + (i % kChunksPerArena) * kChunkBytes;
     const PageSummary summary = chunk.summary;
     if (below_are_full) {
       if (summary.longest == 0) {
@@ -72,23 +71,20 @@ uintptr_t PageAllocator::Find(size_t pages) const {
 
 size_t PageAllocator::CountScavenged(uintptr_t address, size_t pages) const {
   size_t count = 0;
-  ForEachChunk(address, pages,
-               [&](PageChunk& chunk, size_t first, size_t end) {
-                 count += CountSet(chunk.scavenged, first, end);
-               });
+  ForEachChunk(address, pages, [&](PageChunk& chunk, size_t first, size_t end) {
+    count += CountSet(chunk.scavenged, first, end);
+  });
   return count;
 }
 
 void PageAllocator::Allocate(uintptr_t address, size_t pages) {
-  ForEachChunk(address, pages,
-               [&](PageChunk& chunk, size_t first, size_t end) {
-                 const size_t scavenged =
-                     CountSet(chunk.scavenged, first, end);
-                 free_committed_pages_ -= (end - first) - scavenged;
-                 ClearBitRange(chunk.scavenged, first, end);
-                 SetBitRange(chunk.allocated, first, end);
-                 chunk.Summarize();
-               });
+  ForEachChunk(address, pages, [&](PageChunk& chunk, size_t first, size_t end) {
+    const size_t scavenged = CountSet(chunk.scavenged, first, end);
+    free_committed_pages_ -= (end - first) - scavenged;
+    ClearBitRange(chunk.scavenged, first, end);
+    SetBitRange(chunk.allocated, first, end);
+    chunk.Summarize();
+  });
   free_pages_ -= pages;
 }
 
@@ -115,7 +111,8 @@ bool PageAllocator::CheckInvariants(char* problem, size_t problem_bytes) const {
   size_t free = 0;
   size_t committed = 0;
   for (size_t i = 0; i < arena_count_ * kChunksPerArena; i++) {
-    PageChunk copy = arenas_.at(i / kChunksPerArena)->chunks[i % kChunksPerArena];
+    PageChunk copy =
+        arenas_.at(i / kChunksPerArena)->chunks[i % kChunksPerArena];
     const PageSummary kept = copy.summary;
     copy.Summarize();
     const size_t clear =

@@ -31,7 +31,8 @@ class PageAllocator {
   // memory.
   bool AddArena(Arena* arena);
 
-  // Makes pages of one or several adjacent arenas available: free and scavenged.
+  // Makes pages of one or several adjacent arenas available: free and
+  // scavenged.
   void Grow(uintptr_t address, size_t pages);
 
   // The lowest run of `pages` free pages, or 0. Changes nothing.

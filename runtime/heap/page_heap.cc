@@ -166,8 +166,8 @@ uintptr_t PageHeap::AllocatePages(size_t pages, bool may_grow) {
   return base;
 }
 
-// Whether these pages, just allocated, may hold old data. Must be asked at every
-// allocation, since it moves zeroed_base on.
+// Whether these pages, just allocated, may hold old data. Must be asked at
+// every allocation, since it moves zeroed_base on.
 bool PageHeap::NeedsZero(uintptr_t address, size_t pages) {
   bool needs_zero = false;
   const uintptr_t end = address + pages * kPageBytes;

@@ -44,8 +44,8 @@ class PageHeap {
   bool Initialize() LOAM_EXCLUDES(mutex_);
 
   // A span of the shape's pages, with mark bits, ready to be cached: its
-  // sweepgen is `generation`. With `may_grow` false only pages that the heap has
-  // already are used. NULL when there are none, or out of memory.
+  // sweepgen is `generation`. With `may_grow` false only pages that the heap
+  // has already are used. NULL when there are none, or out of memory.
   Span* AllocateSpan(const SpanShape& shape, uint32_t generation, bool may_grow)
       LOAM_EXCLUDES(mutex_);
 

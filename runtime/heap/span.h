@@ -57,8 +57,8 @@ struct alignas(64) Span {
   size_t cell_bytes;
   uint64_t pointer_mask;  // ScanKind::kMasks
   uint64_t value_mask;
-  const Type* type;        // kTyped, kLarge; otherwise NULL
-  uint32_t divide_magic;   // ceil(2^32 / cell_bytes); 0 for one-cell spans
+  const Type* type;       // kTyped, kLarge; otherwise NULL
+  uint32_t divide_magic;  // ceil(2^32 / cell_bytes); 0 for one-cell spans
   uint32_t cell_count;
   // Cells below it are allocated, or their alloc bit tells. Owned like the
   // span; while cached it is the end of the current run.
@@ -107,7 +107,9 @@ struct alignas(64) Span {
   uint32_t CellIndex(uintptr_t address) const {
     return static_cast<uint32_t>(((address - base) * divide_magic) >> 32);
   }
-  uintptr_t CellAddress(size_t index) const { return base + index * cell_bytes; }
+  uintptr_t CellAddress(size_t index) const {
+    return base + index * cell_bytes;
+  }
 
   // Whether cell `index` holds an object. Exact while the world is stopped and
   // cursors are flushed.

@@ -23,17 +23,18 @@ class TypeSet;
 // How to find the references of an object. In spans, this is the common
 // answer for all cells; kHeaded defers to the type word of each cell.
 enum class ScanKind : uint8_t {
-  kNoscan,     // there are none
-  kValues,     // every word is a value
-  kMasks,      // at most 64 words: pointer_mask and value_mask
-  kLayout,     // Type::prefix and Type::element
-  kCallback,   // Type::trace
-  kBitmap,     // two bitmaps at the end of the span
-  kCellBitmap, // two bitmaps at the end of the cell, before its type word
-  kHeaded,     // spans only: the type word at the end of each cell
+  kNoscan,      // there are none
+  kValues,      // every word is a value
+  kMasks,       // at most 64 words: pointer_mask and value_mask
+  kLayout,      // Type::prefix and Type::element
+  kCallback,    // Type::trace
+  kBitmap,      // two bitmaps at the end of the span
+  kCellBitmap,  // two bitmaps at the end of the cell, before its type word
+  kHeaded,      // spans only: the type word at the end of each cell
 };
 
-using TraceCallback = void (*)(loam_visitor* visitor, void* object, size_t size);
+using TraceCallback = void (*)(loam_visitor* visitor, void* object,
+                               size_t size);
 
 // Bit i of each bitmap speaks for word i; NULL: no word is of that kind.
 struct WordMaps {
@@ -95,7 +96,7 @@ enum TypeFlags : uint32_t {
 // The name of the field that holds the word at `offset` of an object, and for
 // elements their index; for messages.
 struct FieldPosition {
-  const char* name;       // "" if unnamed
+  const char* name;  // "" if unnamed
   bool in_element;
   size_t element_index;
   size_t offset;  // within the fixed part or the element
@@ -161,9 +162,8 @@ void ForEachLayoutSlot(const Type& type, uintptr_t object, uintptr_t end,
       const uintptr_t base = tail + index * element_size;
       if (base >= to) break;
       const size_t first = base < from ? (from - base) / kWordBytes : 0;
-      const size_t limit = base + element_size > to
-                               ? (to - base) / kWordBytes
-                               : element_size / kWordBytes;
+      const size_t limit = base + element_size > to ? (to - base) / kWordBytes
+                                                    : element_size / kWordBytes;
       ForEachMappedSlot(type.element, base, first, limit, visit);
     }
   }

@@ -42,8 +42,8 @@ Status CheckShape(const TypeInfo& info, ErrorMessage* message) {
         info.size > kMaxTypeBytes ? "size" : "element_size", info.name);
     return Status::kInvalidArgument;
   }
-  if (info.alignment != 0 && (!IsPowerOfTwo(info.alignment) ||
-                              info.alignment > kMaxAlignment)) {
+  if (info.alignment != 0 &&
+      (!IsPowerOfTwo(info.alignment) || info.alignment > kMaxAlignment)) {
     message->Format(
         "loam_type_register: info.alignment: type '%s': %zu is not a power of "
         "two up to 4096",
@@ -87,10 +87,11 @@ class MapBuilder {
     const char* name = field.name != nullptr ? field.name : "";
     if (!IsSupported(field.kind)) {
       const bool known = field.kind <= WordKind::kAmbiguous;
-      message->Format("loam_type_register: info.%s[%zu].kind: type '%s', field "
-                      "'%s': %s %s",
-                      part_, number, type_name_, name, KindName(field.kind),
-                      known ? "are not supported yet" : "does not exist");
+      message->Format(
+          "loam_type_register: info.%s[%zu].kind: type '%s', field "
+          "'%s': %s %s",
+          part_, number, type_name_, name, KindName(field.kind),
+          known ? "are not supported yet" : "does not exist");
       return known ? Status::kNotSupported : Status::kInvalidArgument;
     }
     if (field.kind == WordKind::kData) return Status::kOk;
@@ -114,9 +115,9 @@ class MapBuilder {
                      : field.kind == WordKind::kValue ? values_
                                                       : ambiguous_;
     for (uint64_t** other : {&pointers_, &values_, &ambiguous_}) {
-      if (*other != nullptr && CountSet(*other, field.offset / kWordBytes,
-                                        field.offset / kWordBytes +
-                                            field.count) != 0) {
+      if (*other != nullptr &&
+          CountSet(*other, field.offset / kWordBytes,
+                   field.offset / kWordBytes + field.count) != 0) {
         message->Format(
             "loam_type_register: info.%s[%zu]: type '%s', field '%s' overlaps "
             "another",
@@ -345,10 +346,9 @@ Status TypeSet::Register(const TypeInfo& given, const Type** result,
           : (built.alignment > kCellAlignment ? built.alignment
                                               : kCellAlignment);
   const size_t cell_bytes = AlignUp(built.size, rounding);
-  built.cell_bytes =
-      built.is_fixed_size() && cell_bytes <= kMaxSmallBytes
-          ? static_cast<uint32_t>(cell_bytes)
-          : 1;
+  built.cell_bytes = built.is_fixed_size() && cell_bytes <= kMaxSmallBytes
+                         ? static_cast<uint32_t>(cell_bytes)
+                         : 1;
   count_++;
   *type = built;
   *result = type;

@@ -57,8 +57,8 @@ class TypeSet {
   void AddUser() { users_.fetch_add(1, std::memory_order_relaxed); }
   void RemoveUser() { users_.fetch_sub(1, std::memory_order_relaxed); }
 
-  // Types of objects that have none of the embedder's: every word ambiguous; two
-  // bitmaps at the end of the cell.
+  // Types of objects that have none of the embedder's: every word ambiguous;
+  // two bitmaps at the end of the cell.
   const Type* ambiguous_type() const { return ambiguous_type_; }
   const Type* cell_bitmap_type() const { return cell_bitmap_type_; }
 

@@ -7,8 +7,8 @@ Special** SpecialTable::FindLink(Span* span, size_t offset, SpecialKind kind) {
   // Start behind the record that went in last if that is not too far: objects
   // get their specials mostly in address order.
   Special* last = span->last_special;
-  if (last != nullptr &&
-      (last->offset < offset || (last->offset == offset && last->kind < kind))) {
+  if (last != nullptr && (last->offset < offset ||
+                          (last->offset == offset && last->kind < kind))) {
     link = &last->next;
   }
   while (*link != nullptr &&

@@ -22,8 +22,8 @@ class SpecialTable {
   SpecialTable(PersistentAllocator* persistent, const ArenaMap* arenas)
       : arenas_(arenas), pool_(persistent) {}
 
-  // `span` is swept, and `cell` the base of an allocated cell of it. kWrongState
-  // if the object has a finalizer, kOutOfMemory.
+  // `span` is swept, and `cell` the base of an allocated cell of it.
+  // kWrongState if the object has a finalizer, kOutOfMemory.
   Status SetFinalizer(Span* span, uintptr_t cell, FinalizerCallback function,
                       void* data);
   // kNotFound if there is none.

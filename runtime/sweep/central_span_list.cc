@@ -34,29 +34,33 @@ Span* CentralSpanList::Pop(SpanListId id) {
   return span;
 }
 
-Span* CentralSpanList::PopPartialSwept(uint32_t generation) {
-  MutexLock lock(&mutex_);
-  return Pop(ListId(false, SweptParity(generation)));
-}
-
-Span* CentralSpanList::PopPartialUnswept(uint32_t generation) {
+Span* CentralSpanList::TakeForAllocation(uint32_t generation, bool* is_swept) {
   Span* span;
   {
     MutexLock lock(&mutex_);
-    span = Pop(ListId(false, 1 - SweptParity(generation)));
+    span = Pop(ListId(false, SweptParity(generation)));
+    *is_swept = span != nullptr;
+    if (*is_swept) return span;
+    span = PopUnswept(generation);
   }
   if (span != nullptr) AtRacePoint(RacePoint::kSpanPopped);
   return span;
 }
 
-Span* CentralSpanList::PopFullUnswept(uint32_t generation) {
+Span* CentralSpanList::TakeForSweeping(uint32_t generation) {
   Span* span;
   {
     MutexLock lock(&mutex_);
-    span = Pop(ListId(true, 1 - SweptParity(generation)));
+    span = PopUnswept(generation);
   }
   if (span != nullptr) AtRacePoint(RacePoint::kSpanPopped);
   return span;
+}
+
+Span* CentralSpanList::PopUnswept(uint32_t generation) {
+  const uint32_t parity = 1 - SweptParity(generation);
+  Span* span = Pop(ListId(false, parity));
+  return span != nullptr ? span : Pop(ListId(true, parity));
 }
 
 void CentralSpanList::Remove(Span* span) {

@@ -22,11 +22,15 @@ class CentralSpanList {
  public:
   void PushSwept(Span* span, bool full, uint32_t generation)
       LOAM_EXCLUDES(mutex_);
-  Span* PopPartialSwept(uint32_t generation) LOAM_EXCLUDES(mutex_);
-  // Unswept spans may have a sweeper already: the caller tries for the token and
-  // forgets the span if it does not get it.
-  Span* PopPartialUnswept(uint32_t generation) LOAM_EXCLUDES(mutex_);
-  Span* PopFullUnswept(uint32_t generation) LOAM_EXCLUDES(mutex_);
+  // A span that may have free cells, the best first: partial and swept,
+  // partial, full. NULL if there is none. A swept span is the caller's; an
+  // unswept one may have a sweeper already: the caller tries for the token and
+  // forgets the span if it does not get it. (Its sweepgen does not tell which
+  // it was, since that sweeper may have finished.)
+  Span* TakeForAllocation(uint32_t generation, bool* is_swept)
+      LOAM_EXCLUDES(mutex_);
+  // An unswept span; the same holds.
+  Span* TakeForSweeping(uint32_t generation) LOAM_EXCLUDES(mutex_);
   // Takes a span that the caller is sweeping off whatever list it is on.
   void Remove(Span* span) LOAM_EXCLUDES(mutex_);
 
@@ -38,8 +42,8 @@ class CentralSpanList {
 
  private:
   static SpanListId ListId(bool full, uint32_t parity) {
-    return static_cast<SpanListId>(static_cast<uint32_t>(SpanListId::kPartial0) +
-                                   (full ? 2 : 0) + parity);
+    return static_cast<SpanListId>(
+        static_cast<uint32_t>(SpanListId::kPartial0) + (full ? 2 : 0) + parity);
   }
   static uint32_t SweptParity(uint32_t generation) {
     return generation / 2 % 2;
@@ -48,6 +52,7 @@ class CentralSpanList {
     return heads_[static_cast<size_t>(id)];
   }
   Span* Pop(SpanListId id) LOAM_REQUIRES(mutex_);
+  Span* PopUnswept(uint32_t generation) LOAM_REQUIRES(mutex_);
   void Unlink(Span* span) LOAM_REQUIRES(mutex_);
 
   Mutex<LockRank::kCentralList> mutex_;

@@ -10,34 +10,32 @@ constexpr int kSweepBudget = 100;
 }  // namespace
 
 Span* SpanSource::Cache(Span* span, uint32_t generation) {
-  const size_t free_bytes = FreeCells(span) * span->cell_bytes;
-  counters_->live_estimate.Add(free_bytes);
-  counters_->allocated_bytes.Add(free_bytes);
-  counters_->cached_span_bytes.Add(span->bytes());
+  counters_->live_estimate.Add(FreeCells(span) * span->cell_bytes);
   // Relaxed: the span is the caller's alone.
   span->sweepgen.store(Cached(generation), std::memory_order_relaxed);
   return span;
 }
 
-Span* SpanSource::Acquire(const SpanShape& shape, MayGrow may_grow) {
-  CentralSpanList* central = shape.central;
-  const uint32_t generation = sweeper_->generation();
-  sweeper_->Register(central);
-  if (Span* span = central->PopPartialSwept(generation)) {
-    return Cache(span, generation);
-  }
+Span* SpanSource::TakeCentral(CentralSpanList* central, uint32_t generation) {
+  const Sweeper::ActiveScope active(sweeper_);
   for (int budget = kSweepBudget; budget > 0; budget--) {
-    Sweeper::ActiveScope active(sweeper_);
-    Span* span = central->PopPartialUnswept(generation);
-    if (span == nullptr) span = central->PopFullUnswept(generation);
-    if (span == nullptr) break;
+    bool is_swept;
+    Span* span = central->TakeForAllocation(generation, &is_swept);
+    if (span == nullptr || is_swept) return span;
     SweepToken token = SweepToken::TryAcquire(span, generation);
     if (!token) continue;
     span = sweeper_->Sweep(std::move(token));
-    if (span->live_cells < span->cell_count) return Cache(span, generation);
+    if (span->live_cells < span->cell_count) return span;
     central->PushSwept(span, /*full=*/true, generation);
   }
-  Span* span = FreshSpan(shape, may_grow);
+  return nullptr;
+}
+
+Span* SpanSource::Acquire(const SpanShape& shape, MayGrow may_grow) {
+  const uint32_t generation = sweeper_->generation();
+  sweeper_->Register(shape.central);
+  Span* span = TakeCentral(shape.central, generation);
+  if (span == nullptr) span = FreshSpan(shape, may_grow);
   return span == nullptr ? nullptr : Cache(span, generation);
 }
 
@@ -50,18 +48,16 @@ Span* SpanSource::FreshSpan(const SpanShape& shape, MayGrow may_grow) {
   if (span != nullptr) return span;
   // The pages freed are not adjacent: finish sweeping before growing.
   sweeper_->SweepAll();
-  return page_heap_->AllocateSpan(shape, generation,
-                                  may_grow == MayGrow::kYes);
+  return page_heap_->AllocateSpan(shape, generation, may_grow == MayGrow::kYes);
 }
 
 void SpanSource::Release(Span* span) {
   const uint32_t generation = sweeper_->generation();
-  const size_t free_bytes = FreeCells(span) * span->cell_bytes;
-  counters_->cached_span_bytes.Subtract(span->bytes());
-  const SweepState state = SweepStateOf(
-      span->sweepgen.load(std::memory_order_relaxed), generation);
+  const SweepState state =
+      SweepStateOf(span->sweepgen.load(std::memory_order_relaxed), generation);
   if (state == SweepState::kCachedStale) {
-    counters_->allocated_bytes.Subtract(free_bytes);
+    // The cycle has counted it as allocated.
+    counters_->allocated_bytes.Subtract(FreeCells(span) * span->cell_bytes);
     sweeper_->SweepAndReturn(SweepToken::TakeStale(span, generation));
     return;
   }
@@ -69,8 +65,9 @@ void SpanSource::Release(Span* span) {
              "released span %p has sweepgen %u in generation %u",
              static_cast<void*>(span),
              span->sweepgen.load(std::memory_order_relaxed), generation);
-  counters_->live_estimate.Subtract(free_bytes);
-  counters_->allocated_bytes.Subtract(free_bytes);
+  // Full spans, which is what a refill releases, leave the counter alone.
+  const size_t free_bytes = FreeCells(span) * span->cell_bytes;
+  if (free_bytes > 0) counters_->live_estimate.Subtract(free_bytes);
   span->sweepgen.store(Swept(generation), std::memory_order_release);
   span->central->PushSwept(span, free_bytes == 0, generation);
 }
@@ -81,7 +78,6 @@ Span* SpanSource::AcquireLarge(const SpanShape& shape, MayGrow may_grow) {
   if (span == nullptr) return nullptr;
   span->free_index = 1;
   counters_->live_estimate.Add(span->cell_bytes);
-  counters_->allocated_bytes.Add(span->cell_bytes);
   shape.central->PushSwept(span, /*full=*/true, sweeper_->generation());
   return span;
 }

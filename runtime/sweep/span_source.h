@@ -1,8 +1,8 @@
 // Where spans come from: the only way for the layers above to get one.
 //
 // In order of cost: a swept span of the class with free cells; one that needs
-// sweeping; free pages; pages of dead objects, by sweeping the rest of the heap;
-// and only then does the heap grow.
+// sweeping; free pages; pages of dead objects, by sweeping the rest of the
+// heap; and only then does the heap grow.
 
 #ifndef LOAM_RUNTIME_SWEEP_SPAN_SOURCE_H_
 #define LOAM_RUNTIME_SWEEP_SPAN_SOURCE_H_
@@ -38,6 +38,8 @@ class SpanSource {
 
  private:
   Span* FreshSpan(const SpanShape& shape, MayGrow may_grow);
+  // From the central list, sweeping if need be; NULL if that has none.
+  Span* TakeCentral(CentralSpanList* central, uint32_t generation);
   Span* Cache(Span* span, uint32_t generation);
 
   PageHeap* const page_heap_;

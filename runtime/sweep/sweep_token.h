@@ -1,5 +1,5 @@
-// The right to sweep one span: move-only, obtained by compare-and-swap, given up
-// when the span is swept.
+// The right to sweep one span: move-only, obtained by compare-and-swap, given
+// up when the span is swept.
 
 #ifndef LOAM_RUNTIME_SWEEP_SWEEP_TOKEN_H_
 #define LOAM_RUNTIME_SWEEP_SWEEP_TOKEN_H_

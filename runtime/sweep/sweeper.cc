@@ -36,7 +36,8 @@ void Sweeper::Register(CentralSpanList* list) {
   if (list->registered.load(std::memory_order_relaxed)) return;
   MutexLock lock(&registry_mutex_);
   if (list->registered.load(std::memory_order_relaxed)) return;
-  // A list made since the cycle has nothing unswept: the cursor need not see it.
+  // A list made since the cycle has nothing unswept: the cursor need not see
+  // it.
   list->next_registered = registered_.load(std::memory_order_relaxed);
   registered_.store(list, std::memory_order_release);
   list->registered.store(true, std::memory_order_relaxed);
@@ -110,8 +111,7 @@ bool Sweeper::SweepOne(size_t* pages_freed) {
   const uint32_t generation = this->generation();
   CentralSpanList* list = cursor_.load(std::memory_order_seq_cst);
   while (list != nullptr) {
-    Span* span = list->PopPartialUnswept(generation);
-    if (span == nullptr) span = list->PopFullUnswept(generation);
+    Span* span = list->TakeForSweeping(generation);
     if (span != nullptr) {
       SweepToken token = SweepToken::TryAcquire(span, generation);
       if (!token) continue;

@@ -2,9 +2,9 @@
 //
 // A span is swept once per cycle, by whoever gets its token first: a mutator
 // that wants its free cells, a mutator that wants its pages, somebody about to
-// touch its specials, or the next cycle, which cannot start before every span is
-// swept. Sweepers never stop the world and are never stopped in the middle of a
-// span: there is no safepoint in here.
+// touch its specials, or the next cycle, which cannot start before every span
+// is swept. Sweepers never stop the world and are never stopped in the middle
+// of a span: there is no safepoint in here.
 
 #ifndef LOAM_RUNTIME_SWEEP_SWEEPER_H_
 #define LOAM_RUNTIME_SWEEP_SWEEPER_H_
@@ -53,11 +53,11 @@ class Sweeper {
   // The world is stopped, marking done: everything swept needs sweeping again.
   void NextGeneration();
 
-  // Sweeps a span and publishes it. It is on no list afterwards, and has a count
-  // of live cells.
+  // Sweeps a span and publishes it. It is on no list afterwards, and has a
+  // count of live cells.
   Span* Sweep(SweepToken token);
-  // Sweeps a span and gives it back: to the page heap if nothing in it is alive,
-  // else to its central list. Returns the pages freed.
+  // Sweeps a span and gives it back: to the page heap if nothing in it is
+  // alive, else to its central list. Returns the pages freed.
   size_t SweepAndReturn(SweepToken token);
 
   // Sweeps one span from anywhere in the heap. False if none is left to take.
