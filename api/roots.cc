@@ -286,6 +286,7 @@ void loam_unwind_to(loam_mutator* m, const loam_unwind_point* point) {
         "loam_unwind_to: point: was saved on another fiber than the current "
         "one; switch back first");
   }
+  ResetFatalContext();
   // Frames first: the memory of those that are skipped may be gone.
   stack->frames = reinterpret_cast<Frame*>(point->frames);
   stack->RestoreHandles({reinterpret_cast<HandleSlot*>(point->next_handle),

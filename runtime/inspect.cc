@@ -60,8 +60,8 @@ void CheckSpan(const Span& span, uint32_t generation, Reporter* reporter) {
   if (state == SweepState::kSwept && span.list_id == SpanListId::kNone) {
     reporter->Fail("span %p is neither cached nor on a list", at);
   }
-  if (span.free_index > span.cell_count) {
-    reporter->Fail("span %p: free_index %u of %u cells", at, span.free_index,
+  if (span.free_index() > span.cell_count) {
+    reporter->Fail("span %p: free_index %u of %u cells", at, span.free_index(),
                    span.cell_count);
   }
   if (span.cell_count * span.cell_bytes > span.bytes()) {

@@ -70,15 +70,15 @@ void* WithMemory(Mutator* m, size_t bytes, AllocationMode mode,
 void* TakeRun(Mutator* m, SpanClass span_class, CachedSpan* cached) {
   Span* span = cached->span;
   const size_t start =
-      FindFirstClear(span->alloc_bits, span->free_index, span->cell_count);
+      FindFirstClear(span->alloc_bits(), span->free_index(), span->cell_count);
   if (start == span->cell_count) return nullptr;
   const size_t cell_bytes = span->cell_bytes;
   size_t cells = m->runtime->options().check.single_cell_runs()
                      ? 1
                      : std::max<size_t>(1, kMaxRunBytes / cell_bytes);
   cells = std::min(cells, span->cell_count - start);
-  const size_t end = FindFirstSet(span->alloc_bits, start, start + cells);
-  span->free_index = static_cast<uint32_t>(end);
+  const size_t end = FindFirstSet(span->alloc_bits(), start, start + cells);
+  span->set_free_index(end);
   const uintptr_t first = span->CellAddress(start);
   const uintptr_t limit = span->CellAddress(end);
   if (span->need_zero) {
@@ -402,7 +402,7 @@ void FlushCursorsOf(Mutator* m) {
     if (cached.span == nullptr) continue;
     AllocationCursor& cursor = m->cursor(span_class);
     if (cursor.next != cursor.limit) {
-      cached.span->free_index = cached.span->CellIndex(cursor.next);
+      cached.span->set_free_index(cached.span->CellIndex(cursor.next));
     }
     cursor = {0, 0};
   }

@@ -203,7 +203,7 @@ Status Runtime::Detach(Mutator* m, ErrorMessage* message) {
     return Status::kWrongState;
   }
   FlushCursorsOf(m);
-  ReleaseCachesOf(m);
+  ReleaseCachesOf(m, CountTypes::kNo);
   roots_.ReleaseMutator(&m->roots);
   safepoints_.Detach(&m->safepoint);
   DestroyMutator(m);
@@ -284,7 +284,7 @@ void Runtime::ResetAfterFork(Mutator* m) {
   safepoints_.ResetAfterFork(&m->safepoint, [this](SafepointState* state) {
     Mutator* gone = MutatorOf(state);
     FlushCursorsOf(gone);
-    ReleaseCachesOf(gone);
+    ReleaseCachesOf(gone, CountTypes::kNo);
     roots_.ReleaseMutator(&gone->roots);
     DestroyMutator(gone);
   });
@@ -366,19 +366,22 @@ void Runtime::FlushCursors() {
 }
 
 void Runtime::ReleaseCaches() {
-  safepoints_.ForEachMutator(
-      [this](SafepointState* state) { ReleaseCachesOf(MutatorOf(state)); });
+  safepoints_.ForEachMutator([this](SafepointState* state) {
+    ReleaseCachesOf(MutatorOf(state), CountTypes::kYes);
+  });
   DecideTypedSpans();
 }
 
-void Runtime::ReleaseCachesOf(Mutator* m) {
+void Runtime::ReleaseCachesOf(Mutator* m, CountTypes count_types) {
   uint32_t next = m->first_used;
   m->first_used = kEndOfUsedList;
   while (next != kEndOfUsedList) {
     const SpanClass span_class = next - 1;
     CachedSpan& cached = m->cached(span_class);
     next = cached.next_used;
-    AddTypeBytes(span_class, cached.type_bytes);
+    if (count_types == CountTypes::kYes) {
+      AddTypeBytes(span_class, cached.type_bytes);
+    }
     if (cached.span != nullptr) {
       counters_.cached_span_bytes.Subtract(cached.span->bytes());
       span_source_.Release(cached.span);

@@ -167,7 +167,10 @@ class Runtime final : private CycleHost {
   void CycleBegins(const CycleInfo& info) override;
   void CycleEnds(const CycleInfo& info) override;
 
-  void ReleaseCachesOf(Mutator* m);
+  // Whether what types have allocated is added up, which only the collector may
+  // do, the world being stopped.
+  enum class CountTypes : bool { kNo, kYes };
+  void ReleaseCachesOf(Mutator* m, CountTypes count_types);
   void DestroyMutator(Mutator* m);
   void AddTypeBytes(SpanClass span_class, uint32_t bytes);
   void DecideTypedSpans();

@@ -46,6 +46,8 @@ ScopedFatalContext::ScopedFatalContext(const FatalContext* context)
 
 ScopedFatalContext::~ScopedFatalContext() { current_context = previous_; }
 
+void ResetFatalContext() { current_context = nullptr; }
+
 void PrintRaw(const char* format, ...) {
   char text[kMessageBytes];
   va_list arguments;

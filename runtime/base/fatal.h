@@ -32,6 +32,9 @@ class ScopedFatalContext {
   const FatalContext* const previous_;
 };
 
+// After a longjmp over ScopedFatalContexts: none is in effect.
+void ResetFatalContext();
+
 // printf to standard error through a stack buffer and write(2); at most 1 KiB a
 // call.
 void PrintRaw(const char* format, ...) __attribute__((format(printf, 1, 2)));

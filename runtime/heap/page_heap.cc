@@ -91,14 +91,14 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
   }
   // Nobody else can see the span until its pages point to it.
   span->mark_bits = gc_bits_.New(cells);
-  span->alloc_bits = NoBits();
+  span->set_alloc_bits(NoBits());
   span->cell_bytes = shape.cell_bytes;
   span->type = shape.type;
   span->pointer_mask = shape.type != nullptr ? shape.type->pointer_mask : 0;
   span->value_mask = shape.type != nullptr ? shape.type->value_mask : 0;
   span->divide_magic = cells == 1 ? 0 : DivideMagic(shape.cell_bytes);
   span->cell_count = static_cast<uint32_t>(cells);
-  span->free_index = 0;
+  span->set_free_index(0);
   span->scan = shape.scan;
   span->kind = shape.kind;
   span->needs_rescan = false;

@@ -47,7 +47,7 @@ enum class SpanListId : uint8_t { kNone, kPartial0, kPartial1, kFull0, kFull1 };
 
 struct alignas(64) Span {
   // ---- What marking reads: one cache line. Constant while the span is in use,
-  // except mark_bits (exchanged by its sweeper) and free_index.
+  // except mark_bits (exchanged by its sweeper) and free_index_.
 
   // First byte. Overlaid by the pool's link while the record is free.
   uintptr_t base;
@@ -60,9 +60,8 @@ struct alignas(64) Span {
   const Type* type;       // kTyped, kLarge; otherwise NULL
   uint32_t divide_magic;  // ceil(2^32 / cell_bytes); 0 for one-cell spans
   uint32_t cell_count;
-  // Cells below it are allocated, or their alloc bit tells. Owned like the
-  // span; while cached it is the end of the current run.
-  uint32_t free_index;
+  // See free_index().
+  std::atomic<uint32_t> free_index_;
   ScanKind scan;
   SpanKind kind;
   // The marker could not push some object of this span: rescan it. Marker only.
@@ -72,9 +71,8 @@ struct alignas(64) Span {
 
   // ---- What allocation and sweeping use.
 
-  // Bit i: cell i was allocated when the span was last swept. Owned like the
-  // span; replaced by the mark bits when it is swept, never changed in place.
-  const uint64_t* alloc_bits;
+  // See alloc_bits().
+  std::atomic<const uint64_t*> alloc_bits_;
   // The relation to the heap's generation h, which rises by 2 per cycle:
   //
   //   h - 2   needs sweeping
@@ -99,6 +97,29 @@ struct alignas(64) Span {
   // Where the last special went in: makes insertion in address order cheap.
   Special* last_special;
 
+  // A cell below free_index is allocated, or was when the span was last swept
+  // and alloc_bits tells; from free_index on, alloc_bits tells alone. Bit i of
+  // alloc_bits: cell i was alive when the span was last swept. The bits are the
+  // mark bits of that cycle: replaced when the span is swept, never changed.
+  //
+  // Both are changed only by whoever owns the span; any thread may ask whether
+  // the cell of an object that it keeps alive is allocated. That is why
+  // sweeping replaces the bits first and then resets the index, with release: a
+  // reader sees the old index (its cell is below it, or has its old bit), or
+  // the new one with the new bits, in which its cell is marked.
+  uint32_t free_index() const {
+    return free_index_.load(std::memory_order_acquire);
+  }
+  void set_free_index(size_t index) {
+    free_index_.store(static_cast<uint32_t>(index), std::memory_order_release);
+  }
+  const uint64_t* alloc_bits() const {
+    return alloc_bits_.load(std::memory_order_relaxed);
+  }
+  void set_alloc_bits(const uint64_t* bits) {
+    alloc_bits_.store(bits, std::memory_order_relaxed);
+  }
+
   size_t bytes() const { return size_t{page_count} * kPageBytes; }
   uintptr_t limit() const { return base + cell_count * cell_bytes; }
 
@@ -114,7 +135,7 @@ struct alignas(64) Span {
   // Whether cell `index` holds an object. Exact while the world is stopped and
   // cursors are flushed.
   bool IsAllocated(size_t index) const {
-    return index < free_index || TestBit(alloc_bits, index);
+    return index < free_index() || TestBit(alloc_bits(), index);
   }
   bool IsMarked(size_t index) const { return TestBit(mark_bits, index); }
 
@@ -145,7 +166,7 @@ struct alignas(64) Span {
   }
 };
 
-static_assert(offsetof(Span, alloc_bits) == 64,
+static_assert(offsetof(Span, alloc_bits_) == 64,
               "what marking reads fits one cache line");
 
 // (address - base) / cell_bytes == ((address - base) * magic) >> 32 for every

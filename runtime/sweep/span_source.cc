@@ -76,7 +76,7 @@ Span* SpanSource::AcquireLarge(const SpanShape& shape, MayGrow may_grow) {
   sweeper_->Register(shape.central);
   Span* span = FreshSpan(shape, may_grow);
   if (span == nullptr) return nullptr;
-  span->free_index = 1;
+  span->set_free_index(1);
   counters_->live_estimate.Add(span->cell_bytes);
   shape.central->PushSwept(span, /*full=*/true, sweeper_->generation());
   return span;

@@ -49,8 +49,9 @@ class SpanSource {
 
 // Cells of a cached span that have not been handed out.
 inline size_t FreeCells(const Span* span) {
-  return span->cell_count - span->free_index -
-         CountSet(span->alloc_bits, span->free_index, span->cell_count);
+  const size_t first = span->free_index();
+  return span->cell_count - first -
+         CountSet(span->alloc_bits(), first, span->cell_count);
 }
 
 }  // namespace loam

@@ -46,11 +46,12 @@ void Sweeper::Register(CentralSpanList* list) {
 // A zombie is marked but was never allocated: a stale or forged reference, or a
 // bug of ours. Going on would hand the cell out while it is in use.
 void Sweeper::CheckNoZombies(const Span* span) const {
-  for (size_t w = span->free_index / kBitsPerWord;
-       w < BitmapWords(span->cell_count); w++) {
-    uint64_t zombies = span->mark_bits[w] & ~span->alloc_bits[w];
-    if (w == span->free_index / kBitsPerWord) {
-      zombies &= ~LowBits(span->free_index % kBitsPerWord);
+  const size_t first = span->free_index();
+  for (size_t w = first / kBitsPerWord; w < BitmapWords(span->cell_count);
+       w++) {
+    uint64_t zombies = span->mark_bits[w] & ~span->alloc_bits()[w];
+    if (w == first / kBitsPerWord) {
+      zombies &= ~LowBits(first % kBitsPerWord);
     }
     if (zombies == 0) continue;
     const size_t index = w * kBitsPerWord + std::countr_zero(zombies);
@@ -84,9 +85,9 @@ Span* Sweeper::Sweep(SweepToken token) {
   // span that was fresh and is full of live objects is not, but then need_zero
   // does not matter.
   if (span->live_cells < span->cell_count) span->need_zero = true;
-  span->alloc_bits = span->mark_bits;
+  span->set_alloc_bits(span->mark_bits);
   span->mark_bits = page_heap_->gc_bits()->New(span->cell_count);
-  span->free_index = 0;
+  span->set_free_index(0);
   counters_->swept_spans.Add(1);
   return token.Publish();
 }
