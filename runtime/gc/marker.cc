@@ -60,8 +60,8 @@ class MarkerFor final : public Marker {
     uint32_t index;
   };
 
-  Span* FindSpan(uintptr_t address) const {
-    if (address - lowest_ >= range_) return nullptr;
+  // The address lies in [lowest_, lowest_ + range_).
+  Span* FindSpanInRange(uintptr_t address) const {
     const Arena* arena = table_ != nullptr
                              ? table_[ArenaMap::TableIndex(address)].load(
                                    std::memory_order_relaxed)
@@ -70,6 +70,10 @@ class MarkerFor final : public Marker {
     // Relaxed: the stop has synchronised the spans' publication.
     return arena->spans[arena->PageIndex(address)].load(
         std::memory_order_relaxed);
+  }
+
+  Span* FindSpan(uintptr_t address) const {
+    return address - lowest_ < range_ ? FindSpanInRange(address) : nullptr;
   }
 
   void Push(uintptr_t address) {
@@ -111,7 +115,7 @@ class MarkerFor final : public Marker {
   // Finds the object of a reference and asks for its memory. False if it is
   // none.
   bool Enter(uintptr_t address, Entry* entry) {
-    Span* span = FindSpan(address);
+    Span* span = FindSpanInRange(address);  // Push has looked.
     if (span == nullptr) return false;
     const uint32_t index = span->CellIndex(address);
     if (index >= span->cell_count) return false;
@@ -184,14 +188,13 @@ class MarkerFor final : public Marker {
       return;
     }
     while (pointers != 0) {
-      const int word = 63 - std::countl_zero(pointers);
-      pointers ^= uint64_t{1} << word;
-      PushWithoutBranch(loop, Load(object + word * kWordBytes));
+      PushWithoutBranch(loop, LoadWord(object, std::countr_zero(pointers)));
+      pointers &= pointers - 1;
     }
     while (values != 0) {
-      const int word = 63 - std::countl_zero(values);
-      values ^= uint64_t{1} << word;
-      PushWithoutBranch(loop, decode_(Load(object + word * kWordBytes)));
+      PushWithoutBranch(loop,
+                        decode_(LoadWord(object, std::countr_zero(values))));
+      values &= values - 1;
     }
   }
 
@@ -253,6 +256,10 @@ class MarkerFor final : public Marker {
     return *reinterpret_cast<const uintptr_t*>(slot);
   }
 
+  static uintptr_t LoadWord(uintptr_t object, size_t index) {
+    return Load(object + index * kWordBytes);
+  }
+
   void VisitSlot(WordKind kind, uintptr_t slot) {
     const uintptr_t word = Load(slot);
     if (kind == WordKind::kPointer) {
@@ -264,18 +271,12 @@ class MarkerFor final : public Marker {
     }
   }
 
-  // Descending, so that the stack serves the first field first, which is the
-  // one laid out next to its parent as often as not.
   void ScanMasks(uintptr_t object, uint64_t pointers, uint64_t values) {
-    while (pointers != 0) {
-      const int word = 63 - std::countl_zero(pointers);
-      pointers &= ~(uint64_t{1} << word);
-      Push(Load(object + word * kWordBytes));
+    for (; pointers != 0; pointers &= pointers - 1) {
+      Push(LoadWord(object, std::countr_zero(pointers)));
     }
-    while (values != 0) {
-      const int word = 63 - std::countl_zero(values);
-      values &= ~(uint64_t{1} << word);
-      Push(decode_(Load(object + word * kWordBytes)));
+    for (; values != 0; values &= values - 1) {
+      Push(decode_(LoadWord(object, std::countr_zero(values))));
     }
   }
 
