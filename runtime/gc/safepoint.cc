@@ -48,18 +48,20 @@ void ThreadContext::Unreference() {
   }
 }
 
-// The list is searched anew after each change of state, and the lock not held
-// over it: changing a state may notify a stopper, whose lock ranks before.
-SafepointState* ThreadContext::FindInState(MutatorState state) {
+template <typename Wanted>
+SafepointState* ThreadContext::FindFirst(Wanted&& wanted) {
   MutexLock lock(&mutex_);
   for (SafepointState* m = first_; m != nullptr; m = m->next_in_thread) {
-    if (m->state.load(std::memory_order_relaxed) == state) return m;
+    if (wanted(m)) return m;
   }
   return nullptr;
 }
 
 void ThreadContext::EndRunningMutators() {
-  while (SafepointState* m = FindInState(MutatorState::kRunning)) {
+  while (SafepointState* m = FindFirst([](const SafepointState* each) {
+           return each->state.load(std::memory_order_relaxed) ==
+                  MutatorState::kRunning;
+         })) {
     m->on_thread_end(m);
   }
 }
@@ -104,30 +106,56 @@ bool ThreadContext::TakeStopRequests() {
 }
 
 SafepointState* ThreadContext::Find(const Safepoints* safepoints) {
-  MutexLock lock(&mutex_);
-  for (SafepointState* m = first_; m != nullptr; m = m->next_in_thread) {
-    if (m->safepoints == safepoints) return m;
-  }
-  return nullptr;
+  return FindFirst([safepoints](const SafepointState* m) {
+    return m->safepoints == safepoints;
+  });
 }
 
 void ThreadContext::ParkAll() {
-  while (SafepointState* m = FindInState(MutatorState::kRunning)) {
-    m->state.store(MutatorState::kParked, std::memory_order_seq_cst);
-    if ((m->word->load(std::memory_order_seq_cst) & kWordStop) != 0) {
-      m->safepoints->NotifyStateChanged();
+  bool notify = false;
+  {
+    MutexLock lock(&mutex_);
+    for (SafepointState* m = first_; m != nullptr; m = m->next_in_thread) {
+      if (m->state.load(std::memory_order_relaxed) != MutatorState::kRunning) {
+        continue;
+      }
+      m->state.store(MutatorState::kParked, std::memory_order_seq_cst);
+      m->must_notify =
+          (m->word->load(std::memory_order_seq_cst) & kWordStop) != 0;
+      notify |= m->must_notify;
     }
+  }
+  // Not under the lock: that of the stopper ranks before it. Only this thread
+  // can make the mutators go away.
+  while (notify) {
+    SafepointState* m =
+        FindFirst([](const SafepointState* each) { return each->must_notify; });
+    if (m == nullptr) return;
+    m->must_notify = false;
+    m->safepoints->NotifyStateChanged();
   }
 }
 
 void ThreadContext::UnparkAll() {
-  while (SafepointState* m = FindInState(MutatorState::kParked)) {
-    m->state.store(MutatorState::kRunning, std::memory_order_seq_cst);
-    if ((m->word->load(std::memory_order_seq_cst) & kWordStop) != 0) {
-      // Its heap is stopped. Run in none of them while waiting for it.
-      ParkAll();
-      m->safepoints->WaitWhileStopped(m);
+  for (;;) {
+    SafepointState* stopped = nullptr;
+    {
+      MutexLock lock(&mutex_);
+      for (SafepointState* m = first_; m != nullptr && stopped == nullptr;
+           m = m->next_in_thread) {
+        if (m->state.load(std::memory_order_relaxed) != MutatorState::kParked) {
+          continue;
+        }
+        m->state.store(MutatorState::kRunning, std::memory_order_seq_cst);
+        if ((m->word->load(std::memory_order_seq_cst) & kWordStop) != 0) {
+          stopped = m;
+        }
+      }
     }
+    if (stopped == nullptr) return;
+    // Its heap is stopped. Run in none of them while waiting for it.
+    ParkAll();
+    stopped->safepoints->WaitWhileStopped(stopped);
   }
 }
 

@@ -68,6 +68,7 @@ struct SafepointState {
   SafepointState* next_in_thread = nullptr;
   // Owned by the thread: brackets nest; unpark only what this thread parked.
   uint32_t native_depth = 0;
+  bool must_notify = false;  // parked, and a stopper may be waiting for it
   const char* name = "";
   void* owner = nullptr;  // the mutator itself; constant
   // Called when a thread ends while the mutator is running; must make it
@@ -115,7 +116,8 @@ class ThreadContext {
 
   void Unreference();
   void EndRunningMutators() LOAM_EXCLUDES(mutex_);
-  SafepointState* FindInState(MutatorState state) LOAM_EXCLUDES(mutex_);
+  template <typename Wanted>
+  SafepointState* FindFirst(Wanted&& wanted) LOAM_EXCLUDES(mutex_);
 
   Mutex<LockRank::kThreadContext> mutex_;
   SafepointState* first_ LOAM_GUARDED_BY(mutex_) = nullptr;
