@@ -36,10 +36,11 @@ std::vector<FieldInfo> ConvertFields(const loam_field* fields, size_t count) {
 }  // namespace
 }  // namespace loam
 
+using namespace loam;  // NOLINT: the functions below are the C API itself.
+
 extern "C" {
 
 loam_status loam_type_set_create(loam_type_set** set) {
-  using namespace loam;
   if (set == nullptr) {
     return InvalidArgument(nullptr, "loam_type_set_create", "set", "is NULL");
   }
@@ -55,7 +56,6 @@ loam_status loam_type_set_create(loam_type_set** set) {
 }
 
 loam_status loam_type_set_destroy(loam_type_set* set) {
-  using namespace loam;
   if (set == nullptr) {
     return InvalidArgument(nullptr, "loam_type_set_destroy", "set", "is NULL");
   }
@@ -65,7 +65,6 @@ loam_status loam_type_set_destroy(loam_type_set* set) {
 
 loam_status loam_type_register(loam_type_set* set, const loam_type_info* info,
                                const loam_type** type) {
-  using namespace loam;
   constexpr char kCall[] = "loam_type_register";
   if (set == nullptr || info == nullptr || type == nullptr) {
     return InvalidArgument(
@@ -112,13 +111,13 @@ loam_status loam_type_register(loam_type_set* set, const loam_type_info* info,
 }
 
 void* loam_type_user(const loam_type* type) {
-  loam::RequireNonNull(type, "loam_type_user", "type");
-  return loam::Unwrap(type)->user;
+  RequireNonNull(type, "loam_type_user", "type");
+  return Unwrap(type)->user;
 }
 
 const char* loam_type_name(const loam_type* type) {
-  loam::RequireNonNull(type, "loam_type_name", "type");
-  return loam::Unwrap(type)->name;
+  RequireNonNull(type, "loam_type_name", "type");
+  return Unwrap(type)->name;
 }
 
 }  // extern "C"

@@ -60,15 +60,15 @@ struct RuntimeStats {
 
 class Runtime final : private CycleHost {
  public:
-  // `options` have passed CheckOptionRanges.
-  static Status Create(const RuntimeOptions& options, Runtime** runtime,
+  // The options have passed CheckOptionRanges.
+  static Status Create(const RuntimeOptions& given, Runtime** result,
                        ErrorMessage* message);
   // kWrongState while mutators are attached.
   Status Destroy(ErrorMessage* message);
 
   // ---- Mutators
 
-  Status Attach(const char* name, Mutator** m, ErrorMessage* message);
+  Status Attach(const char* name, Mutator** result, ErrorMessage* message);
   Status Detach(Mutator* m, ErrorMessage* message);
   // The calling thread's, or NULL.
   Mutator* Current();

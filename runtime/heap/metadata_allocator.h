@@ -130,19 +130,23 @@ template <typename T>
 class SparseTable {
  public:
   bool Reserve(MemoryLedger* ledger, size_t capacity) {
-    return region_.Reserve(ledger, capacity * sizeof(T));
+    return region_.Reserve(ledger, capacity * kEntryBytes);
   }
   void Release() { region_.Release(); }
   // Fails when out of memory. Thread-safe.
   T* EnsureCommitted(size_t index) {
-    return region_.EnsureCommitted(index * sizeof(T), sizeof(T)) ? &at(index)
-                                                                 : nullptr;
+    return region_.EnsureCommitted(index * kEntryBytes, kEntryBytes)
+               ? &at(index)
+               : nullptr;
   }
   T& at(size_t index) const {
     return reinterpret_cast<T*>(region_.base())[index];
   }
 
  private:
+  static constexpr size_t kEntryBytes =
+      sizeof(T);  // NOLINT: T may be a pointer
+
   SparseRegion region_;
 };
 

@@ -297,10 +297,15 @@ Status TypeSet::CopyLayout(const TypeInfo& info, Type* type,
   return Status::kOk;
 }
 
-Status TypeSet::Register(const TypeInfo& given, const Type** result,
+Status TypeSet::Register(const TypeInfo& info, const Type** type,
                          ErrorMessage* message) {
-  TypeInfo info = given;
-  if (info.name == nullptr) info.name = "unnamed";
+  TypeInfo named = info;
+  if (named.name == nullptr) named.name = "unnamed";
+  return RegisterNamed(named, type, message);
+}
+
+Status TypeSet::RegisterNamed(const TypeInfo& info, const Type** result,
+                              ErrorMessage* message) {
   const Status shape = CheckShape(info, message);
   if (shape != Status::kOk) return shape;
 

@@ -67,6 +67,8 @@ class TypeSet {
 
  private:
   TypeSet(uint32_t first_cursor_offset, uint32_t cursor_bytes);
+  Status RegisterNamed(const TypeInfo& info, const Type** result,
+                       ErrorMessage* message) LOAM_EXCLUDES(mutex_);
   ~TypeSet() = default;
   Status CopyLayout(const TypeInfo& info, Type* type, ErrorMessage* message)
       LOAM_REQUIRES(mutex_);
