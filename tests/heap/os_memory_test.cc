@@ -1,0 +1,155 @@
+#include "runtime/heap/os_memory.h"
+
+#include <cstring>
+
+#include "gtest/gtest.h"
+#include "runtime/heap/heap_constants.h"
+
+namespace loam {
+namespace {
+
+constexpr size_t kBytes = 1 << 20;
+
+unsigned char* Bytes(uintptr_t address) {
+  return reinterpret_cast<unsigned char*>(address);
+}
+
+bool IsZero(uintptr_t address, size_t bytes) {
+  for (size_t i = 0; i < bytes; i++) {
+    if (Bytes(address)[i] != 0) return false;
+  }
+  return true;
+}
+
+// Reserved -> Prepared -> Ready.
+void MakeReady(uintptr_t address, size_t bytes) {
+  ASSERT_TRUE(os::Prepare(address, bytes));
+  ASSERT_TRUE(os::Commit(address, bytes));
+}
+
+TEST(OsMemoryTest, ReservedMemoryBecomesReadyAndIsZero) {
+  const uintptr_t address = os::Reserve(0, kBytes, kOsPageBytes);
+  ASSERT_NE(address, 0);
+  ASSERT_NO_FATAL_FAILURE(MakeReady(address, kBytes));
+  EXPECT_TRUE(IsZero(address, kBytes));
+  memset(Bytes(address), 0xaa, kBytes);
+  EXPECT_EQ(Bytes(address)[kBytes - 1], 0xaa);
+  os::Release(address, kBytes);
+}
+
+TEST(OsMemoryTest, ReservationsAreAligned) {
+  for (size_t alignment = kOsPageBytes; alignment <= kArenaBytes;
+       alignment *= 4) {
+    const uintptr_t address = os::Reserve(0, kBytes, alignment);
+    ASSERT_NE(address, 0);
+    EXPECT_EQ(address % alignment, 0);
+    // Both ends belong to us, and what was too much is gone: each can be
+    // reserved by itself now.
+    MakeReady(address, kBytes);
+    const uintptr_t behind = os::ReserveExactly(address + kBytes, kOsPageBytes);
+    if (behind != 0) os::Release(behind, kOsPageBytes);
+    os::Release(address, kBytes);
+  }
+}
+
+TEST(OsMemoryTest, HintIsTakenIfFree) {
+  const uintptr_t address = os::Reserve(0, kBytes, kArenaBytes);
+  ASSERT_NE(address, 0);
+  os::Release(address, kBytes);
+  EXPECT_EQ(os::Reserve(address, kBytes, kArenaBytes), address);
+  // Taken now.
+  EXPECT_EQ(os::ReserveExactly(address, kBytes), 0);
+  const uintptr_t other = os::Reserve(address, kBytes, kArenaBytes);
+  EXPECT_NE(other, 0);
+  EXPECT_NE(other, address);
+  EXPECT_EQ(other % kArenaBytes, 0);
+  os::Release(address, kBytes);
+  os::Release(other, kBytes);
+  EXPECT_EQ(os::ReserveExactly(address, kBytes), address);
+  os::Release(address, kBytes);
+}
+
+TEST(OsMemoryTest, ExactReservationDoesNotTouchItsNeighbour) {
+  const uintptr_t address = os::Allocate(kBytes);
+  ASSERT_NE(address, 0);
+  Bytes(address)[0] = 0x11;
+  // Overlaps: refused, and nothing of it is lost.
+  EXPECT_EQ(os::ReserveExactly(address, kBytes), 0);
+  EXPECT_EQ(Bytes(address)[0], 0x11);
+  os::Release(address, kBytes);
+}
+
+TEST(OsMemoryTest, ImpossibleReservationIsRefused) {
+  EXPECT_EQ(os::Reserve(0, size_t{1} << 60, kOsPageBytes), 0);
+  EXPECT_EQ(os::Reserve(0, SIZE_MAX - kOsPageBytes + 1, kArenaBytes), 0);
+  EXPECT_EQ(os::Allocate(size_t{1} << 60), 0);
+}
+
+TEST(OsMemoryTest, DecommitGivesZeroes) {
+  const uintptr_t address = os::Reserve(0, kBytes, kOsPageBytes);
+  ASSERT_NE(address, 0);
+  ASSERT_NO_FATAL_FAILURE(MakeReady(address, kBytes));
+  memset(Bytes(address), 0x5a, kBytes);
+  const uintptr_t middle = address + kBytes / 4;
+  os::Decommit(middle, kBytes / 2);
+  ASSERT_TRUE(os::Commit(middle, kBytes / 2));
+  EXPECT_TRUE(IsZero(middle, kBytes / 2));
+  EXPECT_EQ(*Bytes(middle - 1), 0x5a);
+  EXPECT_EQ(*Bytes(middle + kBytes / 2), 0x5a);
+  os::Release(address, kBytes);
+}
+
+TEST(OsMemoryTest, AllocatedMemoryIsZeroAndWritable) {
+  const uintptr_t address = os::Allocate(kBytes);
+  ASSERT_NE(address, 0);
+  EXPECT_TRUE(IsZero(address, kBytes));
+  memset(Bytes(address), 1, kBytes);
+  os::Release(address, kBytes);
+}
+
+TEST(OsMemoryTest, ReleasedPartsLeaveTheRest) {
+  const uintptr_t address = os::Allocate(4 * kOsPageBytes);
+  ASSERT_NE(address, 0);
+  os::Release(address + kOsPageBytes, 2 * kOsPageBytes);
+  Bytes(address)[0] = 1;
+  Bytes(address)[3 * kOsPageBytes] = 1;
+  os::Release(address, kOsPageBytes);
+  os::Release(address + 3 * kOsPageBytes, kOsPageBytes);
+}
+
+TEST(OsMemoryTest, ProtectedMemoryCanBePreparedAgain) {
+  const uintptr_t address = os::Reserve(0, kBytes, kOsPageBytes);
+  ASSERT_NO_FATAL_FAILURE(MakeReady(address, kBytes));
+  os::Protect(address, kBytes);
+  ASSERT_NO_FATAL_FAILURE(MakeReady(address, kBytes));
+  Bytes(address)[0] = 1;
+  os::Release(address, kBytes);
+}
+
+void Touch(uintptr_t address) {
+  *reinterpret_cast<volatile unsigned char*>(address) = 1;
+}
+
+TEST(OsMemoryDeathTest, ReservedMemoryFaults) {
+  const uintptr_t address = os::Reserve(0, kBytes, kOsPageBytes);
+  EXPECT_DEATH(Touch(address), "");
+  os::Release(address, kBytes);
+}
+
+TEST(OsMemoryDeathTest, ProtectedMemoryFaults) {
+  const uintptr_t address = os::Allocate(kBytes);
+  Touch(address);
+  os::Protect(address, kBytes);
+  EXPECT_DEATH(Touch(address), "");
+  os::Release(address, kBytes);
+}
+
+TEST(OsMemoryDeathTest, ReleasedMemoryFaults) {
+  const uintptr_t address = os::Allocate(kBytes);
+  Touch(address);
+  os::Release(address, kBytes);
+  EXPECT_DEATH(Touch(address), "");
+}
+
+}  // namespace
+}  // namespace loam

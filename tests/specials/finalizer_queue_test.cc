@@ -1,0 +1,149 @@
+#include "runtime/specials/finalizer_queue.h"
+
+#include <atomic>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace loam {
+namespace {
+
+std::vector<Special> Records(size_t count) {
+  std::vector<Special> records(count);
+  for (size_t i = 0; i < count; i++) records[i].object = &records[i];
+  return records;
+}
+
+void CountCall(void* data) { ++*static_cast<int*>(data); }
+
+TEST(FinalizerQueueTest, FirstInFirstOut) {
+  FinalizerQueue queue;
+  std::vector<Special> records = Records(5);
+  EXPECT_EQ(queue.Pop(), nullptr);
+  queue.Push(&records[0]);
+  queue.Push(&records[1]);
+  EXPECT_EQ(queue.size(), 2);
+  EXPECT_EQ(queue.Pop(), &records[0]);
+  queue.Push(&records[2]);
+  EXPECT_EQ(queue.Pop(), &records[1]);
+  EXPECT_EQ(queue.Pop(), &records[2]);
+  EXPECT_EQ(queue.Pop(), nullptr);
+  EXPECT_EQ(queue.size(), 0);
+  queue.Push(&records[3]);  // Again from empty.
+  queue.Push(&records[4]);
+  EXPECT_EQ(queue.Pop(), &records[3]);
+  EXPECT_EQ(queue.Pop(), &records[4]);
+  EXPECT_EQ(queue.Pop(), nullptr);
+}
+
+TEST(FinalizerQueueTest, WakesOnlyFromEmpty) {
+  FinalizerQueue queue;
+  std::vector<Special> records = Records(4);
+  queue.Push(&records[0]);  // Nobody to wake: fine.
+  int wakes = 0;
+  queue.SetWake(CountCall, &wakes);
+  queue.Push(&records[1]);
+  EXPECT_EQ(wakes, 0) << "was not empty";
+  EXPECT_EQ(queue.Pop(), &records[0]);
+  queue.Push(&records[2]);
+  EXPECT_EQ(wakes, 0) << "still one left";
+  EXPECT_NE(queue.Pop(), nullptr);
+  EXPECT_NE(queue.Pop(), nullptr);
+  queue.Push(&records[3]);
+  EXPECT_EQ(wakes, 1);
+  EXPECT_NE(queue.Pop(), nullptr);
+  queue.Push(&records[0]);
+  EXPECT_EQ(wakes, 2);
+  queue.SetWake(nullptr, nullptr);
+  EXPECT_NE(queue.Pop(), nullptr);
+  queue.Push(&records[1]);
+  EXPECT_EQ(wakes, 2);
+}
+
+TEST(FinalizerQueueTest, WakeMayUseTheQueue) {
+  FinalizerQueue queue;
+  std::vector<Special> records = Records(1);
+  struct Seen {
+    FinalizerQueue* queue;
+    Special* popped;
+  } seen = {&queue, nullptr};
+  queue.SetWake(
+      [](void* data) {
+        auto* s = static_cast<Seen*>(data);
+        s->popped = s->queue->Pop();  // Would deadlock under the lock.
+      },
+      &seen);
+  queue.Push(&records[0]);
+  EXPECT_EQ(seen.popped, &records[0]);
+  EXPECT_EQ(queue.size(), 0);
+}
+
+TEST(FinalizerQueueTest, QueuedObjectsAreVisited) {
+  FinalizerQueue queue;
+  std::vector<Special> records = Records(3);
+  for (Special& record : records) queue.Push(&record);
+  EXPECT_EQ(queue.Pop(), &records[0]);
+  std::vector<void*> visited;
+  queue.ForEachObject([&](void* object) { visited.push_back(object); });
+  EXPECT_EQ(visited, (std::vector<void*>{&records[1], &records[2]}));
+}
+
+TEST(FinalizerQueueDeathTest, ExceptionInTheWakeCallbackIsFatal) {
+  EXPECT_DEATH(
+      {
+        FinalizerQueue queue;
+        Special record = {};
+        queue.SetWake([](void*) { throw std::runtime_error("oops"); }, nullptr);
+        queue.Push(&record);
+      },
+      "an exception left the finalizers-ready callback: oops");
+}
+
+TEST(FinalizerQueueTest, ThreadsPushAndPop) {
+  constexpr size_t kProducers = 2;
+  constexpr size_t kEach = 5000;
+  FinalizerQueue queue;
+  std::vector<std::vector<Special>> records;
+  for (size_t p = 0; p < kProducers; p++) {
+    records.push_back(Records(kEach));
+    for (size_t i = 0; i < kEach; i++) {
+      records[p][i].offset = p * kEach + i;
+    }
+  }
+  std::atomic<size_t> popped{0};
+  std::vector<std::atomic<int>> times(kProducers * kEach);
+  std::atomic<bool> out_of_order{false};
+  const auto consume = [&] {
+    std::vector<size_t> next(kProducers, 0);
+    while (popped.load() < kProducers * kEach) {
+      const Special* record = queue.Pop();
+      if (record == nullptr) {
+        std::this_thread::yield();
+        continue;
+      }
+      popped++;
+      times[record->offset]++;
+      // What one consumer sees of one producer comes in order.
+      const size_t producer = record->offset / kEach;
+      if (record->offset % kEach < next[producer]) out_of_order = true;
+      next[producer] = record->offset % kEach + 1;
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t p = 0; p < kProducers; p++) {
+    threads.emplace_back([&, p] {
+      for (Special& record : records[p]) queue.Push(&record);
+    });
+  }
+  threads.emplace_back(consume);
+  threads.emplace_back(consume);
+  for (std::thread& thread : threads) thread.join();
+  for (const std::atomic<int>& n : times) ASSERT_EQ(n.load(), 1);
+  EXPECT_FALSE(out_of_order.load());
+  EXPECT_EQ(queue.size(), 0);
+}
+
+}  // namespace
+}  // namespace loam
