@@ -234,8 +234,7 @@ loam_status loam_heap_set_heap_limit(loam_heap* heap, uint64_t bytes) {
 
 loam_status loam_heap_set_memory_limit(loam_heap* heap, uint64_t bytes) {
   if (heap == nullptr) return NullHeap("loam_heap_set_memory_limit");
-  if (bytes == LOAM_MEMORY_LIMIT_CGROUP) bytes = ReadCgroupMemoryLimit();
-  Unwrap(heap)->pacer()->set_memory_limit(bytes);
+  Unwrap(heap)->pacer()->set_memory_limit(ResolveMemoryLimit(bytes));
   return LOAM_OK;
 }
 

@@ -260,6 +260,13 @@ void PrintOptions(const RuntimeOptions& options, FILE* out) {
   }
 }
 
+uint64_t ResolveMemoryLimit(uint64_t bytes) {
+  if (bytes != kMemoryLimitFromCgroup) return bytes;
+  const uint64_t limit = ReadCgroupMemoryLimit();
+  // Not all of the container is ours.
+  return limit == kNoLimit ? kNoLimit : limit - limit / 10;
+}
+
 uint64_t ReadCgroupMemoryLimit() {
   FILE* in = fopen("/proc/self/cgroup", "re");
   if (in == nullptr) return kNoLimit;

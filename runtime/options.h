@@ -73,6 +73,10 @@ Status CheckOptionRanges(const RuntimeOptions& options, ErrorMessage* message);
 // environment variable sets.
 void PrintOptions(const RuntimeOptions& options, FILE* out);
 
+// The limit itself, or nine tenths of the control group's if it is
+// kMemoryLimitFromCgroup.
+uint64_t ResolveMemoryLimit(uint64_t bytes);
+
 // The memory limit of the process's control group, v1 or v2, or kNoLimit.
 uint64_t ReadCgroupMemoryLimit();
 

@@ -79,13 +79,7 @@ Runtime::~Runtime() { types_state_.Release(); }
 Status Runtime::Create(const RuntimeOptions& given, Runtime** result,
                        ErrorMessage* message) {
   RuntimeOptions options = given;
-  if (options.memory_limit == kMemoryLimitFromCgroup) {
-    options.memory_limit = ReadCgroupMemoryLimit();
-    // Not all of the container is ours.
-    if (options.memory_limit != kNoLimit) {
-      options.memory_limit -= options.memory_limit / 10;
-    }
-  }
+  options.memory_limit = ResolveMemoryLimit(options.memory_limit);
   options.pacer.memory_limit = options.memory_limit;
   const uintptr_t memory = os::Allocate(AlignUp(sizeof(Runtime), kOsPageBytes));
   Runtime* runtime = nullptr;
