@@ -8,8 +8,7 @@
 //     loam::Member<Pair> next;    // a pointer, likewise
 //     double weight;              // data, plain C++
 //   };
-//   LOAM_LAYOUT(Pair, car, next);  // at global scope: the members above that
-//                                  // the collector must know
+//   LOAM_LAYOUT(Pair, car, next);  // at global scope: its references
 //
 //   loam::Heap heap;
 //   loam::Type<Pair> pair_type;
@@ -65,7 +64,6 @@ inline void Require(Status status, const char* what) {
   std::abort();
 }
 
-// Has one place and one owner.
 struct Pinned {
   Pinned() = default;
   Pinned(const Pinned&) = delete;
@@ -106,6 +104,10 @@ class Holder {
   {
     return get();
   }
+
+ private:
+  friend Derived;
+  Holder() = default;
 };
 
 }  // namespace internal
@@ -166,13 +168,6 @@ class Mutator {
                         std::forward<Args>(args)...);
   }
 
-  // m.Store(pair, &Pair::next, other): pair->next.Set(m, pair, other).
-  template <typename T, typename Slot>
-  void Store(std::type_identity_t<T>* object, Slot T::* member,
-             typename Slot::type target) const {
-    (object->*member).Set(*this, object, target);
-  }
-
   void Safepoint() const { loam_safepoint(m_); }
   Status Collect() const { return loam_collect(m_, LOAM_COLLECT_FULL); }
 
@@ -180,11 +175,10 @@ class Mutator {
   // loam_finalizers_run when the object has been found dead.
   template <auto kFunction, typename T>
   Status SetFinalizer(T* object) const {
-    const auto call = [](loam_mutator* m, void* dead, void*) {
+    const auto fn = [](loam_mutator* m, void* dead, void*) {
       kFunction(Mutator(m), static_cast<T*>(dead));
     };
-    return loam_finalizer_set(m_, object, call, nullptr,
-                              LOAM_FINALIZER_ORDERED);
+    return loam_finalizer_set(m_, object, fn, nullptr, LOAM_FINALIZER_ORDERED);
   }
 
  protected:
@@ -276,7 +270,7 @@ constexpr loam_field FieldOf(const char* name, size_t offset) {
   static_assert(kKindOf<Slot> != LOAM_DATA,
                 "not a loam::Member or loam::ValueMember");
   return {name, static_cast<uint32_t>(offset),
-          static_cast<uint32_t>(sizeof(M) / sizeof(Slot)), kKindOf<Slot>};
+          static_cast<uint32_t>(sizeof(M) / sizeof(loam_word)), kKindOf<Slot>};
 }
 
 template <typename... Field>
@@ -361,7 +355,10 @@ class BasicLocal : public internal::Holder<BasicLocal<Word>, Word> {
   BasicLocal(const BasicLocal&) = delete;
   ~BasicLocal() { loam_frame_pop(&frame_); }
 
-  BasicLocal& operator=(const BasicLocal& other) { return *this = other.get(); }
+  BasicLocal& operator=(const BasicLocal& other) {
+    slot_ = other.slot_;
+    return *this;
+  }
   BasicLocal& operator=(type target) {
     slot_ = Word::ToWord(target);
     return *this;

@@ -107,7 +107,7 @@ TEST_P(LayoutTest, AlignmentIsKept) {
   for (int i = 0; i < 20; i++) {
     shapes::Aligned* const node = m_.New(type);
     ASSERT_EQ(reinterpret_cast<uintptr_t>(node) % 64, 0u);
-    m_.Store(node, &shapes::Aligned::next, list);
+    node->next.Set(m_, node, list);
     list = node;
   }
   EXPECT_EQ(LiveObjects(), 20u);

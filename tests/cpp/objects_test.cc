@@ -87,7 +87,7 @@ TEST_P(ObjectsTest, AListIsKeptByItsHeadAndFreedWithIt) {
     Pair* const pair = m_.New(pair_);
     ASSERT_NE(pair, nullptr);
     pair->car.Set(m_, pair, SmallValue::Integer(i));
-    m_.Store(pair, &Pair::next, head);
+    pair->next.Set(m_, pair, head);
     head = pair;
   }
   EXPECT_EQ(LiveObjects(), uint64_t{kLength});
