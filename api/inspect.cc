@@ -156,15 +156,34 @@ loam_status loam_cursor_of(loam_cursor_kind kind, size_t size,
         nullptr, kCall,
         cursor_offset == nullptr ? "cursor_offset" : "cell_size", "is NULL");
   }
-  if (kind != LOAM_CURSOR_BYTES && kind != LOAM_CURSOR_SLOTS) {
-    return InvalidArgument(nullptr, kCall, "kind", "does not exist");
+  SpanKind span_kind;
+  switch (kind) {
+    case LOAM_CURSOR_BYTES:
+      span_kind = SpanKind::kNoscan;
+      break;
+    case LOAM_CURSOR_SLOTS:
+      span_kind = SpanKind::kSlots;
+      break;
+    case LOAM_CURSOR_ARRAY:
+      span_kind = SpanKind::kHeaded;
+      break;
+    case LOAM_CURSOR_ARRAY_WITHOUT_REFERENCES:
+      span_kind = SpanKind::kHeadedNoscan;
+      break;
+    default:
+      return InvalidArgument(nullptr, kCall, "kind", "does not exist");
   }
-  if (size < 16 || size > kMaxSmallBytes) {
-    return InvalidArgument(nullptr, kCall, "size", "must be 16 to 32768");
+  const bool headed =
+      span_kind == SpanKind::kHeaded || span_kind == SpanKind::kHeadedNoscan;
+  const size_t cell_needed = headed ? size + kWordBytes : size;
+  if (size < kCellAlignment || size > kMaxSmallBytes ||
+      cell_needed > kMaxSmallBytes) {
+    ErrorMessage message;
+    message.Format("%s: size: no cursor serves objects of %zu bytes", kCall,
+                   size);
+    return Report(nullptr, Status::kNotFound, message);
   }
-  const size_t size_class = SizeClassOf(size);
-  const SpanKind span_kind =
-      kind == LOAM_CURSOR_BYTES ? SpanKind::kNoscan : SpanKind::kSlots;
+  const size_t size_class = SizeClassOf(cell_needed);
   *cursor_offset = static_cast<uint32_t>(
       CursorOffset(ClassedSpanClass(span_kind, size_class)));
   *cell_size = static_cast<uint32_t>(ClassCellBytes(size_class));

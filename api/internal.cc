@@ -80,4 +80,6 @@ uint32_t loam_version(void) {
          LOAM_VERSION_PATCH;
 }
 
+uint32_t loam_abi(void) { return LOAM_ABI_VERSION; }
+
 }  // extern "C"

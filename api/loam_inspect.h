@@ -102,11 +102,17 @@ LOAM_API loam_status loam_jit_info_get(loam_jit_info *info);
 
 typedef enum loam_cursor_kind {
   LOAM_CURSOR_BYTES = 0, /* loam_alloc_bytes */
-  LOAM_CURSOR_SLOTS      /* loam_alloc_slots */
+  LOAM_CURSOR_SLOTS,     /* loam_alloc_slots */
+  /* loam_alloc_array of a type with references (without any), aligned to at
+   * most 16: the code that takes a cell also stores the `const loam_type *` into
+   * its last word, cell_size - 8, before the next safepoint. */
+  LOAM_CURSOR_ARRAY,
+  LOAM_CURSOR_ARRAY_WITHOUT_REFERENCES
 } loam_cursor_kind;
 
-/* The cursor that serves untyped allocations of `size` bytes, 16 to 32768: its
- * offset in the mutator, and the size of the cells it hands out. */
+/* The cursor that serves such objects of `size` bytes, the type word not
+ * counted: its offset in the mutator, and the size of the cells it hands out.
+ * LOAM_NOT_FOUND for sizes below 16 or that need a span of their own. */
 LOAM_API loam_status loam_cursor_of(loam_cursor_kind kind, size_t size,
                                     uint32_t *cursor_offset,
                                     uint32_t *cell_size);

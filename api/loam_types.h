@@ -178,6 +178,8 @@ LOAM_API const char *loam_type_name(const loam_type *type);
 
 /* Version of the library, as (major << 16) | (minor << 8) | patch. */
 LOAM_API uint32_t loam_version(void);
+/* LOAM_ABI_VERSION of the library. */
+LOAM_API uint32_t loam_abi(void);
 
 #ifdef __cplusplus
 } /* extern "C" */
