@@ -33,17 +33,15 @@
 #ifndef LOAM_API_LOAM_H_
 #define LOAM_API_LOAM_H_
 
-
 #define LOAM_VERSION_MAJOR 0
 #define LOAM_VERSION_MINOR 1
 #define LOAM_VERSION_PATCH 0
 
-#include "api/loam_types.h"
 #include "api/loam_heap.h"
+#include "api/loam_inline.h"
+#include "api/loam_inspect.h"
 #include "api/loam_mutator.h"
 #include "api/loam_roots.h"
-#include "api/loam_inspect.h"
-
-#include "api/loam_inline.h"
+#include "api/loam_types.h"
 
 #endif /* LOAM_API_LOAM_H_ */

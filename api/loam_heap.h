@@ -65,8 +65,8 @@ typedef struct loam_cycle_info {
   size_t struct_size;
   uint64_t number; /* 1 for the first cycle of a heap */
   loam_cycle_reason reason;
-  uint64_t pause_ns; /* the world stood still this long */
-  uint64_t mark_ns;  /* of which marking */
+  uint64_t pause_ns;          /* the world stood still this long */
+  uint64_t mark_ns;           /* of which marking */
   uint64_t live_bytes_before; /* an upper bound */
   uint64_t live_bytes;        /* bytes of cells marked */
   uint64_t live_objects;
@@ -78,17 +78,17 @@ typedef struct loam_cycle_info {
 typedef struct loam_callbacks {
   /* No memory, even after a full collection: free something and return nonzero
    * to try once more, or 0 to let the allocation return NULL. May leave by
-   * longjmp to a point that calls loam_unwind_to. Same thread as the allocation;
-   * `requested` bytes. */
-  int (*out_of_memory)(loam_heap *heap, size_t requested, void *data);
-  void (*cycle_begin)(loam_heap *heap, const loam_cycle_info *info, void *data);
-  void (*cycle_end)(loam_heap *heap, const loam_cycle_info *info, void *data);
+   * longjmp to a point that calls loam_unwind_to. Same thread as the
+   * allocation; `requested` bytes. */
+  int (*out_of_memory)(loam_heap* heap, size_t requested, void* data);
+  void (*cycle_begin)(loam_heap* heap, const loam_cycle_info* info, void* data);
+  void (*cycle_end)(loam_heap* heap, const loam_cycle_info* info, void* data);
   /* One line without the newline. NULL: warnings go to standard error. */
-  void (*log)(loam_heap *heap, const char *line, void *data);
+  void (*log)(loam_heap* heap, const char* line, void* data);
   /* The message has been printed to standard error; return and the process
    * aborts. */
-  void (*fatal)(loam_heap *heap, const char *message, void *data);
-  void *data;
+  void (*fatal)(loam_heap* heap, const char* message, void* data);
+  void* data;
 } loam_callbacks;
 
 /* Initialise with loam_options_init, then set what differs. */
@@ -96,14 +96,15 @@ typedef struct loam_options {
   size_t struct_size;
   uint32_t abi_version; /* set by loam_options_init, checked by the library */
   uint32_t abi_layout;  /* likewise: a digest of loam_inline.h's offsets */
-  const char *name;     /* for messages; NULL: "heap" */
+  const char* name;     /* for messages; NULL: "heap" */
   loam_encoding encoding;
-  loam_type_set *types; /* NULL: the heap makes a set of its own */
+  loam_type_set* types; /* NULL: the heap makes a set of its own */
 
   loam_policy policy;
-  uint32_t gc_percent;         /* growth policy. LOAM_GC_PERCENT */
-  uint64_t minimum_heap_bytes; /* the trigger is never below. LOAM_MINIMUM_HEAP */
-  uint64_t fixed_heap_size;    /* fixed policy. LOAM_FIXED_HEAP */
+  uint32_t gc_percent; /* growth policy. LOAM_GC_PERCENT */
+  uint64_t
+      minimum_heap_bytes;   /* the trigger is never below. LOAM_MINIMUM_HEAP */
+  uint64_t fixed_heap_size; /* fixed policy. LOAM_FIXED_HEAP */
   /* Hard: committed bytes, metadata included, never exceed it; 0: none.
    * LOAM_HEAP_LIMIT */
   uint64_t heap_limit;
@@ -111,7 +112,7 @@ typedef struct loam_options {
   uint64_t memory_limit;
 
   uint32_t workers;              /* must be 0 in this version */
-  const loam_platform *platform; /* must be NULL in this version */
+  const loam_platform* platform; /* must be NULL in this version */
   uint64_t profile_rate;         /* must be 0 in this version */
   uintptr_t arena_hint; /* where to place the first arena; 0: the default */
   uint32_t raw_stores;  /* nonzero: stores need not use the store functions */
@@ -122,7 +123,7 @@ typedef struct loam_options {
 
 /* The defaults: growth by 100 % over the live bytes from 4 MiB on, plain
  * pointers as values, no limits but the container's. */
-static inline void loam_options_init(loam_options *options) {
+static inline void loam_options_init(loam_options* options) {
   memset(options, 0, sizeof(*options));
   options->struct_size = sizeof(*options);
   options->abi_version = LOAM_ABI_VERSION;
@@ -135,28 +136,30 @@ static inline void loam_options_init(loam_options *options) {
 /* Creates a heap. Errors: LOAM_ABI_MISMATCH, LOAM_INVALID_ARGUMENT (an option
  * out of range, an environment variable that cannot be read),
  * LOAM_NOT_SUPPORTED, LOAM_OUT_OF_MEMORY. */
-LOAM_API loam_status loam_heap_create(const loam_options *options,
-                                      loam_heap **heap);
+LOAM_API loam_status loam_heap_create(const loam_options* options,
+                                      loam_heap** heap);
 
 /* Destroys a heap and all its objects. Finalizers that have not run are
  * dropped. LOAM_WRONG_STATE while mutators are attached. */
-LOAM_API loam_status loam_heap_destroy(loam_heap *heap);
+LOAM_API loam_status loam_heap_destroy(loam_heap* heap);
 
 /* The set given at creation, or the heap's own. */
-LOAM_API loam_type_set *loam_heap_types(loam_heap *heap);
+LOAM_API loam_type_set* loam_heap_types(loam_heap* heap);
 
 /* Changeable later; the new value counts from the next trigger computation. */
-LOAM_API loam_status loam_heap_set_gc_percent(loam_heap *heap, uint32_t percent);
-LOAM_API loam_status loam_heap_set_fixed_size(loam_heap *heap, uint64_t bytes);
-LOAM_API loam_status loam_heap_set_heap_limit(loam_heap *heap, uint64_t bytes);
-LOAM_API loam_status loam_heap_set_memory_limit(loam_heap *heap, uint64_t bytes);
+LOAM_API loam_status loam_heap_set_gc_percent(loam_heap* heap,
+                                              uint32_t percent);
+LOAM_API loam_status loam_heap_set_fixed_size(loam_heap* heap, uint64_t bytes);
+LOAM_API loam_status loam_heap_set_heap_limit(loam_heap* heap, uint64_t bytes);
+LOAM_API loam_status loam_heap_set_memory_limit(loam_heap* heap,
+                                                uint64_t bytes);
 
 /* Prints every option with its effective value and where it came from. */
-LOAM_API void loam_heap_options_print(loam_heap *heap, FILE *out);
+LOAM_API void loam_heap_options_print(loam_heap* heap, FILE* out);
 
 /* The heap's last failure message; "" before the first. Valid until the heap's
  * next failing call. */
-LOAM_API const char *loam_heap_last_error(loam_heap *heap);
+LOAM_API const char* loam_heap_last_error(loam_heap* heap);
 
 typedef enum loam_collect_kind {
   /* Returns when marking and sweeping are complete: everything dead is freed or
@@ -165,19 +168,19 @@ typedef enum loam_collect_kind {
 } loam_collect_kind;
 
 /* Safepoint. LOAM_WRONG_STATE while collections are disabled. */
-LOAM_API loam_status loam_collect(loam_mutator *m, loam_collect_kind kind);
+LOAM_API loam_status loam_collect(loam_mutator* m, loam_collect_kind kind);
 
 /* Nests, per mutator; while any mutator has it disabled no collection starts,
  * and allocation may reach the limit. */
-LOAM_API void loam_gc_disable(loam_mutator *m);
-LOAM_API loam_status loam_gc_enable(loam_mutator *m);
+LOAM_API void loam_gc_disable(loam_mutator* m);
+LOAM_API loam_status loam_gc_enable(loam_mutator* m);
 
 /* Reports bytes that objects hold outside the heap; they feed the trigger. The
  * total never falls below zero. Not a safepoint. */
-LOAM_API void loam_external_adjust(loam_mutator *m, int64_t bytes);
+LOAM_API void loam_external_adjust(loam_mutator* m, int64_t bytes);
 
 /* Gives free pages back to the OS; returns the bytes given back. */
-LOAM_API size_t loam_heap_release_memory(loam_heap *heap);
+LOAM_API size_t loam_heap_release_memory(loam_heap* heap);
 
 /* ---- Finalizers -------------------------------------------------------- */
 
@@ -190,33 +193,33 @@ typedef enum loam_finalizer_mode {
 
 /* Runs inside loam_finalizers_run, on its thread; may allocate. `object` is
  * rooted during the call, and an ordinary object again afterwards. */
-typedef void (*loam_finalizer_fn)(loam_mutator *m, void *object, void *data);
+typedef void (*loam_finalizer_fn)(loam_mutator* m, void* object, void* data);
 
 /* Sets the finalizer of an object, one per object (else LOAM_WRONG_STATE):
  * when the object is found dead it is kept for one more cycle and queued. */
-LOAM_API loam_status loam_finalizer_set(loam_mutator *m, void *object,
-                                        loam_finalizer_fn fn, void *data,
+LOAM_API loam_status loam_finalizer_set(loam_mutator* m, void* object,
+                                        loam_finalizer_fn fn, void* data,
                                         loam_finalizer_mode mode);
 /* LOAM_NOT_FOUND if it has none, or has been queued already. */
-LOAM_API loam_status loam_finalizer_clear(loam_mutator *m, void *object);
+LOAM_API loam_status loam_finalizer_clear(loam_mutator* m, void* object);
 
 /* Runs up to `max` queued finalizers (0: all that are queued on entry). Writes
  * how many ran and how many wait; either may be NULL. Safepoint. */
-LOAM_API loam_status loam_finalizers_run(loam_mutator *m, size_t max,
-                                         size_t *ran, size_t *waiting);
+LOAM_API loam_status loam_finalizers_run(loam_mutator* m, size_t max,
+                                         size_t* ran, size_t* waiting);
 
 /* `wake` is called, on the thread that sweeps, when finalizers are queued on an
  * empty queue; it must not call loam. NULL to stop. */
-LOAM_API void loam_finalizers_on_ready(loam_heap *heap, void (*wake)(void *data),
-                                       void *data);
+LOAM_API void loam_finalizers_on_ready(loam_heap* heap,
+                                       void (*wake)(void* data), void* data);
 
 /* ---- fork -------------------------------------------------------------- */
 
 /* Call prepare before fork(), then _parent or _child on the same thread. The
  * child's heap has one mutator, `m`; others are gone. */
-LOAM_API loam_status loam_fork_prepare(loam_mutator *m);
-LOAM_API void loam_fork_parent(loam_mutator *m);
-LOAM_API void loam_fork_child(loam_mutator *m);
+LOAM_API loam_status loam_fork_prepare(loam_mutator* m);
+LOAM_API void loam_fork_parent(loam_mutator* m);
+LOAM_API void loam_fork_child(loam_mutator* m);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -49,8 +49,8 @@ typedef struct loam_cursor {
 typedef struct loam_mutator_abi {
   uint32_t safepoint; /* nonzero: call loam_safepoint_slow. Atomic, relaxed */
   uint32_t barrier;   /* nonzero: call loam_store_slow. Changes while stopped */
-  loam_root_stack *stack; /* current; changed by loam_fiber_switch */
-  void *user[4];
+  loam_root_stack* stack; /* current; changed by loam_fiber_switch */
+  void* user[4];
 } loam_mutator_abi;
 
 /* The public beginning of a loam_type. Constant once registered. */
@@ -61,60 +61,60 @@ typedef struct loam_type_abi {
 
 /* Slow paths. loam_store_slow runs before the store, is no safepoint, and
  * handles NULL objects with a message. */
-LOAM_API void loam_safepoint_slow(loam_mutator *m);
-LOAM_API void *loam_alloc_slow(loam_mutator *m, const loam_type *type);
-LOAM_API void loam_store_slow(loam_mutator *m, void *object, void *slot,
+LOAM_API void loam_safepoint_slow(loam_mutator* m);
+LOAM_API void* loam_alloc_slow(loam_mutator* m, const loam_type* type);
+LOAM_API void loam_store_slow(loam_mutator* m, void* object, void* slot,
                               loam_word word);
 
-static inline void loam_safepoint_inline(loam_mutator *m) {
-  loam_mutator_abi *abi = (loam_mutator_abi *)(void *)m;
+static inline void loam_safepoint_inline(loam_mutator* m) {
+  loam_mutator_abi* abi = (loam_mutator_abi*)(void*)m;
   if (LOAM_UNLIKELY(__atomic_load_n(&abi->safepoint, __ATOMIC_RELAXED) != 0)) {
     loam_safepoint_slow(m);
   }
 }
 
-static inline void *loam_alloc_inline(loam_mutator *m, const loam_type *type) {
-  const loam_type_abi *abi = (const loam_type_abi *)(const void *)type;
-  loam_cursor *cursor =
-      (loam_cursor *)(void *)((char *)(void *)m + abi->cursor_offset);
+static inline void* loam_alloc_inline(loam_mutator* m, const loam_type* type) {
+  const loam_type_abi* abi = (const loam_type_abi*)(const void*)type;
+  loam_cursor* cursor =
+      (loam_cursor*)(void*)((char*)(void*)m + abi->cursor_offset);
   uintptr_t object = cursor->next;
   uintptr_t next = object + abi->cell_size;
   if (LOAM_UNLIKELY(next > cursor->limit)) return loam_alloc_slow(m, type);
   cursor->next = next;
-  return (void *)object;
+  return (void*)object;
 }
 
-static inline void loam_store_value_inline(loam_mutator *m, void *object,
-                                           void *slot, loam_word word) {
-  const loam_mutator_abi *abi = (const loam_mutator_abi *)(void *)m;
+static inline void loam_store_value_inline(loam_mutator* m, void* object,
+                                           void* slot, loam_word word) {
+  const loam_mutator_abi* abi = (const loam_mutator_abi*)(void*)m;
   if (LOAM_UNLIKELY(abi->barrier != 0)) loam_store_slow(m, object, slot, word);
-  __atomic_store_n((loam_word *)slot, word, __ATOMIC_RELAXED);
+  __atomic_store_n((loam_word*)slot, word, __ATOMIC_RELAXED);
 }
 
-static inline void loam_store_pointer_inline(loam_mutator *m, void *object,
-                                             void *slot, const void *target) {
+static inline void loam_store_pointer_inline(loam_mutator* m, void* object,
+                                             void* slot, const void* target) {
   loam_store_value_inline(m, object, slot, (loam_word)target);
 }
 
-static inline void loam_store_value_init_inline(loam_mutator *m, void *object,
-                                                void *slot, loam_word word) {
+static inline void loam_store_value_init_inline(loam_mutator* m, void* object,
+                                                void* slot, loam_word word) {
   (void)m;
   (void)object;
-  __atomic_store_n((loam_word *)slot, word, __ATOMIC_RELAXED);
+  __atomic_store_n((loam_word*)slot, word, __ATOMIC_RELAXED);
 }
 
-static inline void loam_store_pointer_init_inline(loam_mutator *m, void *object,
-                                                  void *slot,
-                                                  const void *target) {
+static inline void loam_store_pointer_init_inline(loam_mutator* m, void* object,
+                                                  void* slot,
+                                                  const void* target) {
   loam_store_value_init_inline(m, object, slot, (loam_word)target);
 }
 
 /* ---- Frames ------------------------------------------------------------ */
 
 /* Pushes a frame whose slots have been zeroed or filled. */
-static inline void loam_frame_push(loam_mutator *m, loam_frame *frame,
-                                   const loam_frame_map *map) {
-  loam_mutator_abi *abi = (loam_mutator_abi *)(void *)m;
+static inline void loam_frame_push(loam_mutator* m, loam_frame* frame,
+                                   const loam_frame_map* map) {
+  loam_mutator_abi* abi = (loam_mutator_abi*)(void*)m;
   frame->stack = abi->stack;
   frame->previous = frame->stack->frames;
   frame->map = map;
@@ -123,26 +123,27 @@ static inline void loam_frame_push(loam_mutator *m, loam_frame *frame,
 
 /* Pops it: through the stack it stored, since a fiber may have moved to another
  * mutator meanwhile. Frames are popped in reverse order of pushing. */
-static inline void loam_frame_pop(loam_frame *frame) {
+static inline void loam_frame_pop(loam_frame* frame) {
   frame->stack->frames = frame->previous;
 }
 
 /* LOAM_FRAME(m, f, 2, LOAM_POINTER); declares and pushes a frame `f` of two
  * slots of one kind, f.slots[0] and f.slots[1], zeroed; LOAM_FRAME_END(f) pops
  * it, on every way out. */
-#define LOAM_FRAME(m, f, slot_count, slot_kind)                             \
-  static const loam_frame_map f##_map = {(slot_count), (slot_kind), NULL,   \
-                                         __func__};                         \
-  struct {                                                                  \
-    loam_frame frame;                                                       \
-    loam_word slots[slot_count];                                            \
-  } f = {{NULL, NULL, NULL}, {0}};                                          \
+#define LOAM_FRAME(m, f, slot_count, slot_kind)                           \
+  static const loam_frame_map f##_map = {(slot_count), (slot_kind), NULL, \
+                                         __func__};                       \
+  struct {                                                                \
+    loam_frame frame;                                                     \
+    loam_word slots[slot_count];                                          \
+  } f = {{NULL, NULL, NULL}, {0}};                                        \
   loam_frame_push((m), &f.frame, &f##_map)
 #define LOAM_FRAME_END(f) loam_frame_pop(&(f).frame)
 
 /* ---- ABI check --------------------------------------------------------- */
 
-/* A digest of every offset above that code compiled against this header uses. */
+/* A digest of every offset above that code compiled against this header uses.
+ */
 static inline uint32_t loam_abi_layout(void) {
   const size_t facts[] = {
       sizeof(loam_cursor),

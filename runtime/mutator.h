@@ -60,6 +60,7 @@ struct Mutator {
   uint32_t first_used;  // head of the list in CachedSpan::next_used
   uint32_t gc_disabled_depth;
   uint32_t world_stops;  // loam_stop_the_world that are open
+  bool thread_ended;     // made native because its thread ended
   // The tiny allocator's cell: free from tiny_next to tiny_limit.
   uintptr_t tiny_next;
   uintptr_t tiny_limit;

@@ -180,6 +180,12 @@ Status Runtime::Attach(const char* name, Mutator** result,
 }
 
 Status Runtime::Detach(Mutator* m, ErrorMessage* message) {
+  // The destructor of a static object may detach after its thread's own end.
+  if (m->thread_ended) {
+    m->thread_ended = false;
+    const Status status = LeaveNative(m, message);
+    if (status != Status::kOk) return status;
+  }
   const char* problem = nullptr;
   if (m->safepoint.state.load(std::memory_order_relaxed) !=
       MutatorState::kRunning) {
@@ -223,6 +229,7 @@ void Runtime::OnThreadEnd(SafepointState* state) {
         m->name);
   }
   m->root_stack->frames = nullptr;
+  m->thread_ended = true;
   runtime->EnterNative(m);
 }
 

@@ -169,12 +169,11 @@ class MarkerFor final : public Marker {
     return static_cast<size_t>(loop.limit - loop.top) > words;
   }
 
-  // Stores the reference and moves the top only if it is one: whether a field
-  // is NULL is as unpredictable as the data, and a mispredicted branch costs
-  // more than the store. Needs HasRoom.
-  static void PushWithoutBranch(Loop* loop, uintptr_t address) {
-    *loop->top = address;
-    loop->top += address - loop->lowest < loop->range;
+  // Needs HasRoom. (Storing always and moving the top by a condition, without a
+  // branch, was measured: the top then waits for every field's load, which
+  // costs more than the mispredicted NULLs.)
+  static void PushUnchecked(Loop* loop, uintptr_t address) {
+    if (address - loop->lowest < loop->range) *loop->top++ = address;
   }
 
   __attribute__((always_inline)) void ScanMasksInLoop(Loop* loop,
@@ -188,12 +187,11 @@ class MarkerFor final : public Marker {
       return;
     }
     while (pointers != 0) {
-      PushWithoutBranch(loop, LoadWord(object, std::countr_zero(pointers)));
+      PushUnchecked(loop, LoadWord(object, std::countr_zero(pointers)));
       pointers &= pointers - 1;
     }
     while (values != 0) {
-      PushWithoutBranch(loop,
-                        decode_(LoadWord(object, std::countr_zero(values))));
+      PushUnchecked(loop, decode_(LoadWord(object, std::countr_zero(values))));
       values &= values - 1;
     }
   }
