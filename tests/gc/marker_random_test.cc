@@ -79,11 +79,14 @@ class Graph {
       Add(static_cast<TestKind>(
           random_.Between(first, static_cast<size_t>(TestKind::kCount) - 1)));
     }
+    // One that is sure to be reached, and to be wide: the last.
+    Add(TestKind::kLargeValues);
     for (size_t i = 0; i < objects_.size(); i++) Fill(i);
   }
 
   void MarkAndCompare(bool with_small_stack) {
     std::vector<size_t> roots;
+    if (with_small_stack) roots.push_back(objects_.size() - 1);
     for (size_t n = random_.Between(1, 20); n > 0; n--) {
       roots.push_back(random_.Below(objects_.size()));
     }
@@ -147,7 +150,8 @@ class Graph {
     }
     // About one reference for each object, so that much is not reachable.
     const size_t most = object.bytes > 4096 ? wide_ : 2;
-    const size_t wanted = random_.Below(most + 1);
+    const size_t wanted =
+        i + 1 == objects_.size() ? wide_ : random_.Below(most + 1);
     for (const TestSlot& slot : object.slots) {
       const bool chosen = random_.Below(object.slots.size()) < wanted;
       MarkFixture::Store(slot,
