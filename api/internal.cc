@@ -40,13 +40,9 @@ void RequireNonNull(const void* argument, const char* call, const char* name) {
   if (argument == nullptr) FatalMisuse("%s: %s is NULL", call, name);
 }
 
-Mutator* RequireMutator(loam_mutator* m, const char* call) {
-  if (m == nullptr) {
-    FatalMisuse("%s: m is NULL: has this thread called loam_mutator_attach?",
-                call);
-  }
-  CheckThread(Unwrap(m), call);
-  return Unwrap(m);
+void FailNullMutator(const char* call) {
+  FatalMisuse("%s: m is NULL: has this thread called loam_mutator_attach?",
+              call);
 }
 
 }  // namespace loam

@@ -81,8 +81,13 @@ loam_status NotSupported(Runtime* runtime, const char* call);
 // For calls that cannot return a status: fatal if `argument` is NULL, which
 // would crash less clearly a moment later.
 void RequireNonNull(const void* argument, const char* call, const char* name);
+[[noreturn]] void FailNullMutator(const char* call);
 // `m` is not NULL and, in checking mode, used by its thread, in running state.
-Mutator* RequireMutator(loam_mutator* m, const char* call);
+inline Mutator* RequireMutator(loam_mutator* m, const char* call) {
+  if (m == nullptr) FailNullMutator(call);
+  CheckThread(Unwrap(m), call);
+  return Unwrap(m);
+}
 
 }  // namespace loam
 

@@ -116,7 +116,7 @@ void CheckStore(Mutator* m, const char* call, const void* object,
   runtime->store_shadow().Record(address, word);
 }
 
-void CheckThread(const Mutator* m, const char* call) {
+void CheckThreadNow(const Mutator* m, const char* call) {
   const CheckOptions& check = m->runtime->options().check;
   if (!check.check_threads && !check.check_stores) return;
   if (m->safepoint.thread.load(std::memory_order_relaxed) !=

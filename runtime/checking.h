@@ -37,7 +37,13 @@ void CheckStore(Mutator* m, const char* call, const void* object,
 
 // Fatal if the calling thread is not the one that uses the mutator, or the
 // mutator is in native state.
-void CheckThread(const Mutator* m, const char* call);
+void CheckThreadNow(const Mutator* m, const char* call);
+inline void CheckThread(const Mutator* m, const char* call) {
+  // Every checking mode makes all polls slow.
+  if ((m->safepoint_word.load(std::memory_order_relaxed) & kWordAlways) != 0) {
+    CheckThreadNow(m, call);
+  }
+}
 
 }  // namespace loam
 
