@@ -1,0 +1,319 @@
+// Threads that come and go, hand mutators over, and stop each other.
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+
+#include "tests/threads/thread_test.h"
+
+namespace loam_test {
+namespace {
+
+constexpr int kThreads = 6;
+
+double Seconds() { return TestSeconds(kSanitized ? 1 : 0.5); }
+
+TEST(MutatorsTest, AttachAndDetachStorm) {
+  const uint64_t seed = TestSeed();
+  TestHeap heap;
+  const loam_type* type = RegisterNode(heap.types());
+  loam_global* global;
+  ASSERT_EQ(loam_global_create(heap.heap(), LOAM_POINTER, 0, &global), LOAM_OK);
+  const Deadline deadline(Seconds());
+  std::atomic<uint64_t> attached = 0;
+  loam_enter_native(heap.m());
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; t++) {
+    threads.emplace_back([&, t] {
+      Random random(seed + static_cast<uint64_t>(t));
+      while (deadline.Running()) {
+        loam_mutator* m = nullptr;
+        ASSERT_EQ(loam_mutator_attach(heap.heap(), "storm", &m), LOAM_OK);
+        ASSERT_EQ(loam_mutator_current(heap.heap()), m);
+        // A list that another thread left behind, or this one.
+        const auto* found =
+            reinterpret_cast<const Node*>(loam_global_get(global));
+        if (found != nullptr) {
+          ASSERT_TRUE(IsList(found->left, 20, found->number));
+        }
+        LOAM_FRAME(m, f, 1, LOAM_POINTER);
+        const uint64_t list_seed = random.Next();
+        f.slots[0] =
+            reinterpret_cast<loam_word>(MakeList(m, type, 20, list_seed));
+        Node* head = NewNode(m, type, list_seed);
+        loam_store_pointer_init(m, head, &head->left,
+                                reinterpret_cast<Node*>(f.slots[0]));
+        loam_global_set(m, global, reinterpret_cast<loam_word>(head));
+        if (random.OneIn(10)) {
+          ASSERT_EQ(loam_collect(m, LOAM_COLLECT_FULL), LOAM_OK);
+        }
+        LOAM_FRAME_END(f);
+        ASSERT_EQ(loam_mutator_detach(m), LOAM_OK);
+        ASSERT_EQ(loam_mutator_current(heap.heap()), nullptr);
+        attached.fetch_add(1);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_EQ(loam_leave_native(heap.m()), LOAM_OK);
+  EXPECT_GT(attached.load(), 20u);
+  EXPECT_EQ(heap.Stats().mutators, 1u);
+  heap.Collect();
+  heap.ExpectSound();
+}
+
+// ---- Native state -----------------------------------------------------------
+
+// A mutator that goes from hand to hand, with what hangs on it.
+struct Traveller {
+  loam_mutator* m;
+  loam_frame_map map;
+  struct {
+    loam_frame frame;
+    loam_word slots[1];
+  } f;
+  uint64_t seed;
+  size_t length;
+};
+
+class Exchange {
+ public:
+  void Put(Traveller* traveller) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    waiting_.push_back(traveller);
+  }
+  Traveller* Take() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (waiting_.empty()) return nullptr;
+    Traveller* first = waiting_.front();
+    waiting_.pop_front();
+    return first;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::deque<Traveller*> waiting_;
+};
+
+TEST(MutatorsTest, MutatorsAreHandedOverInNativeState) {
+  const uint64_t seed = TestSeed();
+  TestHeap heap;
+  const loam_type* type = RegisterNode(heap.types());
+  constexpr int kTravellers = 5;
+  constexpr int kHands = 4;
+  Traveller travellers[kTravellers] = {};
+  Exchange exchange;
+  loam_enter_native(heap.m());
+  for (Traveller& t : travellers) {
+    // Attached by threads that end at once.
+    std::thread([&] {
+      ASSERT_EQ(loam_mutator_attach(heap.heap(), "traveller", &t.m), LOAM_OK);
+      t.map = {1, LOAM_POINTER, nullptr, "traveller"};
+      loam_frame_push(t.m, &t.f.frame, &t.map);
+      loam_enter_native(t.m);
+    }).join();
+    exchange.Put(&t);
+  }
+  const Deadline deadline(Seconds());
+  std::atomic<uint64_t> handovers = 0;
+  std::vector<std::thread> hands;
+  for (int h = 0; h < kHands; h++) {
+    hands.emplace_back([&, h] {
+      Random random(seed + static_cast<uint64_t>(h));
+      while (deadline.Running()) {
+        Traveller* t = exchange.Take();
+        if (t == nullptr) {
+          std::this_thread::yield();
+          continue;
+        }
+        ASSERT_EQ(loam_leave_native(t->m), LOAM_OK);
+        ASSERT_EQ(loam_mutator_current(heap.heap()), t->m);
+        ASSERT_TRUE(
+            IsList(reinterpret_cast<Node*>(t->f.slots[0]), t->length, t->seed));
+        t->length = random.Below(300);
+        t->seed = random.Next();
+        t->f.slots[0] = reinterpret_cast<loam_word>(
+            MakeList(t->m, type, t->length, t->seed));
+        if (random.OneIn(20)) {
+          ASSERT_EQ(loam_collect(t->m, LOAM_COLLECT_FULL), LOAM_OK);
+        }
+        loam_enter_native(t->m);
+        exchange.Put(t);
+        handovers.fetch_add(1);
+      }
+    });
+  }
+  for (std::thread& hand : hands) hand.join();
+  while (Traveller* t = exchange.Take()) {
+    // One at a time: a thread has one mutator on a heap.
+    std::thread([&] {
+      ASSERT_EQ(loam_leave_native(t->m), LOAM_OK);
+      loam_frame_pop(&t->f.frame);
+      ASSERT_EQ(loam_mutator_detach(t->m), LOAM_OK);
+    }).join();
+  }
+  ASSERT_EQ(loam_leave_native(heap.m()), LOAM_OK);
+  EXPECT_GT(handovers.load(), 20u);
+  EXPECT_EQ(heap.Stats().mutators, 1u);
+}
+
+TEST(MutatorsTest, BlockedNativeCodeDelaysNoCollection) {
+  TestHeap heap;
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool blocked = false;
+  bool done = false;
+  std::thread sleeper([&] {
+    loam_mutator* m;
+    ASSERT_EQ(loam_mutator_attach(heap.heap(), "sleeper", &m), LOAM_OK);
+    struct Context {
+      std::mutex* mutex;
+      std::condition_variable* changed;
+      bool* blocked;
+      bool* done;
+    } context = {&mutex, &changed, &blocked, &done};
+    loam_call_native(
+        m,
+        [](void* data) {
+          auto* c = static_cast<Context*>(data);
+          std::unique_lock<std::mutex> lock(*c->mutex);
+          *c->blocked = true;
+          c->changed->notify_all();
+          c->changed->wait(lock, [c] { return *c->done; });
+        },
+        &context);
+    ASSERT_EQ(loam_mutator_detach(m), LOAM_OK);
+  });
+  {
+    std::unique_lock<std::mutex> lock(mutex);
+    changed.wait(lock, [&] { return blocked; });
+  }
+  for (int i = 0; i < 10; i++) heap.Collect();
+  ASSERT_EQ(loam_stop_the_world(heap.m()), LOAM_OK);
+  ASSERT_EQ(loam_start_the_world(heap.m()), LOAM_OK);
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    done = true;
+    changed.notify_all();
+  }
+  loam_enter_native(heap.m());
+  sleeper.join();
+  ASSERT_EQ(loam_leave_native(heap.m()), LOAM_OK);
+}
+
+// ---- Stopping the world -----------------------------------------------------
+
+TEST(MutatorsTest, AStoppedWorldStandsStill) {
+  const uint64_t seed = TestSeed();
+  TestHeap heap;
+  const loam_type* type = RegisterNode(heap.types());
+  const Deadline deadline(Seconds());
+  // Plain counters, padded: only a stop makes it safe to read another's.
+  struct alignas(64) Counter {
+    uint64_t value = 0;
+  };
+  Counter counters[kThreads];
+  std::atomic<uint64_t> stops = 0;
+  RunThreads(heap, kThreads, [&](loam_mutator* m, int i) {
+    Random random(seed + static_cast<uint64_t>(i));
+    while (deadline.Running()) {
+      for (int k = 0; k < 100; k++) {
+        counters[i].value++;
+        loam_safepoint(m);
+      }
+      (void)MakeList(m, type, random.Below(50), 1);
+      if (!random.OneIn(50)) continue;
+      const bool nested = random.OneIn(2);
+      ASSERT_EQ(loam_stop_the_world(m), LOAM_OK);
+      if (nested) {
+        ASSERT_EQ(loam_stop_the_world(m), LOAM_OK);
+      }
+      uint64_t before = 0;
+      for (const Counter& c : counters) before += c.value;
+      // The stopper goes on as ever.
+      counters[i].value++;
+      LOAM_FRAME(m, f, 1, LOAM_POINTER);
+      f.slots[0] = reinterpret_cast<loam_word>(MakeList(m, type, 100, 3));
+      if (random.OneIn(3)) {
+        ASSERT_EQ(loam_collect(m, LOAM_COLLECT_FULL), LOAM_OK);
+      }
+      ASSERT_TRUE(IsList(reinterpret_cast<Node*>(f.slots[0]), 100, 3));
+      LOAM_FRAME_END(f);
+      uint64_t after = 0;
+      for (const Counter& c : counters) after += c.value;
+      ASSERT_EQ(after, before + 1);
+      ASSERT_EQ(loam_start_the_world(m), LOAM_OK);
+      if (nested) {
+        ASSERT_EQ(loam_start_the_world(m), LOAM_OK);
+      }
+      stops.fetch_add(1);
+    }
+  });
+  EXPECT_GT(stops.load(), 5u);
+}
+
+// Once loam_gc_disable has returned, no collection starts until enable.
+TEST(MutatorsTest, DisabledMeansNoCollection) {
+  TestHeap heap;
+  const loam_type* type = RegisterNode(heap.types());
+  const Deadline deadline(Seconds());
+  std::atomic<uint64_t> sections = 0;
+  RunThreads(heap, 3, [&](loam_mutator* m, int i) {
+    while (deadline.Running()) {
+      if (i == 0) {
+        (void)loam_collect(m, LOAM_COLLECT_FULL);  // Refused at times.
+        continue;
+      }
+      loam_gc_disable(m);
+      const uint64_t before = heap.Stats().cycles;
+      // Never rooted, and nobody may take it away.
+      Node* node = NewNode(m, type, 77);
+      for (int k = 0; k < 20; k++) {
+        loam_safepoint(m);
+        (void)NewNode(m, type, 1);
+      }
+      ASSERT_EQ(heap.Stats().cycles, before);
+      ASSERT_EQ(node->number, 77u);
+      ASSERT_EQ(loam_gc_enable(m), LOAM_OK);
+      loam_safepoint(m);
+      sections.fetch_add(1);
+    }
+  });
+  EXPECT_GT(sections.load(), 10u);
+}
+
+// Lock-free structures in checking mode: threads that race for a slot by
+// compare-and-exchange or exchange are no raw stores.
+TEST(MutatorsTest, RacingExchangesAreNoRawStores) {
+  loam_options options = TestOptions();
+  options.check.check_stores = 1;
+  TestHeap heap(options);
+  const loam_type* type = RegisterNode(heap.types());
+  auto* top = static_cast<loam_word*>(loam_alloc_slots(heap.m(), 4));
+  heap.kept.push_back(top);
+  const Deadline deadline(Seconds());
+  RunThreads(heap, 4, [&](loam_mutator* m, int i) {
+    Random random(static_cast<uint64_t>(i));
+    while (deadline.Running()) {
+      for (int k = 0; k < 100; k++) {
+        Node* node = NewNode(m, type, 1);
+        loam_word* slot = &top[random.Below(2)];
+        const auto word = reinterpret_cast<loam_word>(node);
+        if (slot == top) {
+          (void)loam_exchange_value(m, top, slot, word);
+        } else {
+          loam_word expected = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+          (void)loam_compare_exchange_value(m, top, slot, &expected, word);
+        }
+      }
+      if (i == 0) {
+        ASSERT_EQ(loam_collect(m, LOAM_COLLECT_FULL), LOAM_OK);
+      }
+    }
+  });
+}
+
+}  // namespace
+}  // namespace loam_test
