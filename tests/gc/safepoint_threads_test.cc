@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -239,16 +240,16 @@ class Worker {
     if (choice < 60) {
       Work(h);
     } else if (choice < 80) {
-      mutators_[h].Poll();
+      mutators_[h]->Poll();
     } else if (choice < 92) {
-      Safepoints::EnterNative(mutators_[h].get());
+      Safepoints::EnterNative(mutators_[h]->get());
       if (random_.OneIn(3)) std::this_thread::yield();
       // Work in the other heap goes on meanwhile.
       if (attached_[1 - h]) {
         Work(1 - h);
-        mutators_[1 - h].Poll();
+        mutators_[1 - h]->Poll();
       }
-      if (!Safepoints::LeaveNative(mutators_[h].get())) errors_++;
+      if (!Safepoints::LeaveNative(mutators_[h]->get())) errors_++;
     } else if (choice < 97) {
       Stop(h);
     } else {
@@ -256,12 +257,14 @@ class Worker {
     }
   }
 
+  // A new mutator each time, as the layers above have it.
   void Attach(size_t h) {
-    if (!heaps_[h].safepoints.Attach(mutators_[h].get())) errors_++;
+    mutators_[h] = std::make_unique<TestMutator>();
+    if (!heaps_[h].safepoints.Attach(mutators_[h]->get())) errors_++;
     attached_[h] = true;
   }
   void Detach(size_t h) {
-    heaps_[h].safepoints.Detach(mutators_[h].get());
+    heaps_[h].safepoints.Detach(mutators_[h]->get());
     attached_[h] = false;
   }
   void Work(size_t h) {
@@ -276,7 +279,7 @@ class Worker {
     Heap& heap = heaps_[h];
     bool (*wanted)(void*) = nullptr;
     if (random_.OneIn(4)) wanted = [](void*) { return false; };
-    if (heap.safepoints.StopTheWorld(mutators_[h].get(), wanted, nullptr)) {
+    if (heap.safepoints.StopTheWorld(mutators_[h]->get(), wanted, nullptr)) {
       heap.stops++;
       for (size_t t = 0; t < kThreads; t++) {
         if (heap.inside[t].load(std::memory_order_relaxed)) errors_++;
@@ -284,7 +287,7 @@ class Worker {
       }
       if (random_.OneIn(5)) std::this_thread::yield();
       if (random_.OneIn(10)) {
-        if (!heap.safepoints.StopTheWorld(mutators_[h].get(), nullptr,
+        if (!heap.safepoints.StopTheWorld(mutators_[h]->get(), nullptr,
                                           nullptr)) {
           errors_++;
         }
@@ -295,13 +298,13 @@ class Worker {
       }
       heap.safepoints.StartTheWorld();
     }
-    Safepoints::ResumeSelf(mutators_[h].get());
+    Safepoints::ResumeSelf(mutators_[h]->get());
   }
 
   std::array<Heap, 2>& heaps_;
   const size_t thread_;
   TestRandom random_;
-  std::array<TestMutator, 2> mutators_;
+  std::array<std::unique_ptr<TestMutator>, 2> mutators_;
   std::array<bool, 2> attached_ = {};
   int errors_ = 0;
 };
