@@ -17,8 +17,8 @@ void FailAgain(void*) { FatalBug("a failure while reporting"); }
 
 char heap_a[] = "heap A";
 char heap_b[] = "heap B";
-const FatalContext kContextA = {PrintState, Notify, heap_a};
-const FatalContext kContextB = {PrintState, Notify, heap_b};
+constexpr FatalContext kContextA = {PrintState, Notify, heap_a};
+constexpr FatalContext kContextB = {PrintState, Notify, heap_b};
 
 TEST(FatalDeathTest, MessageOnOneLine) {
   EXPECT_DEATH(FatalBug("cell %d of %s", 7, "span"),

@@ -146,7 +146,7 @@ TEST_F(MarkerTest, LongChain) {
   EXPECT_EQ(heap_.marker()->marked_objects(), kLinks);
   EXPECT_EQ(heap_.marker()->marked_bytes(), kLinks * 16);
   // From the middle: the second half.
-  MarkFrom({first + 16 * 100});
+  MarkFrom({first + size_t{16} * 100});
   EXPECT_EQ(heap_.marker()->marked_objects(), kLinks - 100);
 }
 

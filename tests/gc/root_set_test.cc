@@ -157,43 +157,13 @@ TEST_F(RootSetTest, RandomAddsAndRemovesAgreeWithAModel) {
 TEST_F(RootSetTest, ImmortalsAcrossBlocks) {
   Words expected;
   for (uintptr_t i = 1; i <= 1000; i++) {
-    ASSERT_TRUE(roots_.ReserveImmortal());
-    roots_.AddImmortal(i);
+    ASSERT_TRUE(roots_.AddImmortal(i));
     expected.push_back(i);
     if (i < 3 || (i >= 253 && i <= 258) || i % 100 == 0) {
       ASSERT_EQ(HeapWords(), expected);
     }
   }
   EXPECT_EQ(VisitHeap().root(0), "immortal object");
-}
-
-TEST_F(RootSetTest, ImmortalReservationsMayBeGivenUp) {
-  for (uintptr_t i = 0; i < 1000; i++) {
-    ASSERT_TRUE(roots_.ReserveImmortal());
-    roots_.AddImmortal(0);
-  }
-  EXPECT_TRUE(HeapWords().empty());
-}
-
-TEST_F(RootSetTest, ManyImmortalsReservedAtOnce) {
-  // Wherever the newest block ends, each reservation has its place.
-  for (const size_t before : {0, 1, 200, 254, 255}) {
-    MemoryLedger ledger;
-    PersistentAllocator persistent(&ledger);
-    RootSet roots(&persistent);
-    size_t count = 0;
-    for (; count < before; count++) {
-      ASSERT_TRUE(roots.ReserveImmortal());
-      roots.AddImmortal(count + 1);
-    }
-    size_t reserved = 0;
-    while (reserved < 250 && roots.ReserveImmortal()) reserved++;
-    EXPECT_EQ(reserved, 250);
-    for (size_t i = 0; i < reserved; i++) roots.AddImmortal(++count);
-    RecordingVisitor visitor;
-    roots.VisitHeapRoots(&visitor);
-    EXPECT_EQ(visitor.visited().size(), before + 250);
-  }
 }
 
 TEST_F(RootSetTest, OutOfMemory) {
@@ -204,7 +174,7 @@ TEST_F(RootSetTest, OutOfMemory) {
   EXPECT_EQ(roots_.AddGlobal(WordKind::kValue, 1), nullptr);
   EXPECT_EQ(roots_.AddFiber(0), nullptr);
   EXPECT_EQ(roots_.TakeHandleBlock(), nullptr);
-  EXPECT_FALSE(roots_.ReserveImmortal());
+  EXPECT_FALSE(roots_.AddImmortal(1));
   EXPECT_TRUE(HeapWords().empty());
   ledger_.set_limit(UINT64_MAX);
   EXPECT_NE(roots_.AddGlobal(WordKind::kValue, 1), nullptr);

@@ -35,6 +35,7 @@ class RootStackTest : public testing::Test {
   }
   static std::vector<uintptr_t> Range(uintptr_t first, size_t count) {
     std::vector<uintptr_t> words;
+    words.reserve(count);
     for (size_t i = 0; i < count; i++) words.push_back(first + i);
     return words;
   }
@@ -176,7 +177,7 @@ TEST_F(RootStackTest, UnwindingPassesOverInnerScopes) {
       stack_.frames = &frame.frame;
       NewMany(200, 100);  // Each in a scope that is never closed.
     }
-    EXPECT_EQ(Words().size(), before.size() + 3 * 103);
+    EXPECT_EQ(Words().size(), before.size() + size_t{3} * 103);
     stack_.frames = frames;
     stack_.RestoreHandles(position);
   }

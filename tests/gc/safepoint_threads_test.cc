@@ -94,6 +94,7 @@ TEST(SafepointThreadsTest, TwoThreadsStopEachOthersHeaps) {
   uint64_t stops[2] = {};  // Changed while the heap is stopped.
   std::atomic<int> ready{0};
   std::vector<std::thread> threads;
+  threads.reserve(2);
   for (size_t t = 0; t < 2; t++) {
     threads.emplace_back([&, t] {
       TestMutator mutators[2];
@@ -160,6 +161,7 @@ TEST(SafepointThreadsTest, HandingOverWhileTheWorldStops) {
   std::atomic<bool> end{false};
   uint64_t work = 0;  // Done by whoever has the mutator, running.
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; t++) {
     threads.emplace_back([&, t] {
       TestMutator own;  // The thread has another, which must not be confused.
@@ -316,6 +318,7 @@ TEST(SafepointThreadsTest, RandomStress) {
   std::atomic<int> errors{0};
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (size_t t = 0; t < kThreads; t++) {
     threads.emplace_back([&, t] {
       Worker worker(&heaps, t, seed);

@@ -169,6 +169,7 @@ class Spans {
     epoch_++;
     for (FakeSpan& span : spans_) span.swept = false;
     std::vector<uint64_t> unswept;
+    unswept.reserve(spans_.size());
     for (const FakeSpan& span : spans_) unswept.push_back(span.id);
     while (births > 0 || !unswept.empty()) {
       if (births > 0 && (unswept.empty() || random_.OneIn(2))) {
@@ -248,6 +249,7 @@ TEST(GcBitsRandomTest, ThreadsTakeBitsAtOnce) {
   std::atomic<uint64_t> wrong{0};
   for (uint64_t epoch = 0; epoch < 3; epoch++) {
     std::vector<std::thread> threads;
+    threads.reserve(kThreads);
     for (size_t t = 0; t < kThreads; t++) {
       threads.emplace_back([&, t] {
         TestRandom random(seed, t);  // The same sizes in every epoch.

@@ -130,6 +130,7 @@ TEST(FixedPoolTest, GivenRecordsAreTakenBeforeNewMemory) {
   PersistentAllocator persistent(&ledger);
   FixedPool<Record> pool(&persistent);
   std::vector<Record*> records;
+  records.reserve(5000);
   for (int i = 0; i < 5000; i++) records.push_back(pool.Take());
   const uint64_t committed = ledger.committed();
   for (int round = 0; round < 10; round++) {

@@ -69,6 +69,7 @@ class ObjectSlotsTest : public testing::Test {
   }
   static std::vector<FieldInfo> Fields(const std::vector<WordKind>& kinds) {
     std::vector<FieldInfo> fields;
+    fields.reserve(kinds.size());
     for (size_t i = 0; i < kinds.size(); i++) {
       fields.push_back(
           {"", static_cast<uint32_t>(i * kWordBytes), 1, kinds[i]});

@@ -38,6 +38,7 @@ struct Case {
 
 std::vector<Request> Repeat(size_t times, size_t count, size_t first) {
   std::vector<Request> requests;
+  requests.reserve(times);
   for (size_t i = 0; i < times; i++) {
     requests.push_back({count, first + i * count, 0});
   }

@@ -64,7 +64,8 @@ TEST(SizeClassesTest, TotalWasteIsBounded) {
     const size_t c = SizeClassOf(bytes);
     const size_t span_bytes = ClassSpanPages(c) * kPageBytes;
     const size_t used = span_bytes / ClassCellBytes(c) * bytes;
-    const double waste = 1 - static_cast<double>(used) / span_bytes;
+    const double waste =
+        1 - static_cast<double>(used) / static_cast<double>(span_bytes);
     if (bytes > 1024) {
       ASSERT_LE(waste, 0.23) << bytes;
     } else if (bytes > 128) {

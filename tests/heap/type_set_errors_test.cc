@@ -12,8 +12,8 @@ namespace {
 
 void Trace(loam_visitor*, void*, size_t) {}
 
-const FieldInfo kValueField = {"value", 0, 1, WordKind::kValue};
-const uint8_t kValueKinds[] = {1, 1};
+constexpr FieldInfo kValueField = {"value", 0, 1, WordKind::kValue};
+constexpr uint8_t kValueKinds[] = {1, 1};
 
 TypeInfo Named(size_t size) {
   TypeInfo info;

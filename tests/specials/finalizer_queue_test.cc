@@ -132,6 +132,7 @@ TEST(FinalizerQueueTest, ThreadsPushAndPop) {
     }
   };
   std::vector<std::thread> threads;
+  threads.reserve(kProducers);
   for (size_t p = 0; p < kProducers; p++) {
     threads.emplace_back([&, p] {
       for (Special& record : records[p]) queue.Push(&record);

@@ -191,6 +191,7 @@ TEST_F(SpecialTableTest, RecordsAreReused) {
 
 TEST_F(SpecialTableTest, OutOfMemoryAddsNothing) {
   std::vector<Span*> spans;
+  spans.reserve(100);
   for (int i = 0; i < 100; i++) spans.push_back(NewSpan());
   // What pool and allocator still have is used up first.
   ledger_.set_limit(ledger_.committed());

@@ -91,7 +91,7 @@ TEST_F(SpanSourceTest, AccountingReturnsToZero) {
   }
   EXPECT_EQ(LiveEstimate(), 0);
   EXPECT_EQ(heap_.AllocatedBytes(),
-            5 * (17 * (32 + 64 + 128 + 256) + 9 * kPageBytes));
+            size_t{5} * (17 * (32 + 64 + 128 + 256) + 9 * kPageBytes));
   const PageHeapStats stats = heap_.pages()->stats();
   EXPECT_EQ(stats.spans, 0);
   EXPECT_EQ(stats.span_bytes, 0);

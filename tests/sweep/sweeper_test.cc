@@ -203,6 +203,7 @@ TEST_F(SweeperTest, SweepAllTakesEveryList) {
 
 TEST_F(SweeperTest, ReclaimStopsWhenItHasEnough) {
   std::vector<Span*> spans;
+  spans.reserve(50);
   for (int i = 0; i < 50; i++) spans.push_back(SpanWith(128));
   for (Span* span : spans) Release(span);
   heap_.CycleThatMarksNothing();
@@ -309,7 +310,7 @@ TEST(SweeperPoisonTest, FillsDeadCellsAndNoOthers) {
   Span* span = heap.Acquire(HeapFixture::Shape(64, &central));
   ASSERT_NE(span, nullptr);
   for (int i = 0; i < 100; i++) HeapFixture::TakeCell(span);
-  memset(reinterpret_cast<void*>(span->base), 0x11, 100 * 64);
+  memset(reinterpret_cast<void*>(span->base), 0x11, size_t{100} * 64);
   heap.source()->Release(span);
   heap.Cycle([&] {
     HeapFixture::Mark(span, 0);
