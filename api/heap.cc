@@ -151,6 +151,13 @@ loam_status CheckShape(const loam_options* o, loam_heap** heap) {
   return LOAM_OK;
 }
 
+void RequirePrepared(const Mutator* m, const char* call) {
+  if (m->world_stops == 0) {
+    const ScopedFatalContext context(m->runtime->fatal_context());
+    FatalMisuse("%s: m: loam_fork_prepare has not been called", call);
+  }
+}
+
 loam_status NullHeap(const char* call) {
   return InvalidArgument(nullptr, call, "heap", "is NULL");
 }
@@ -350,16 +357,22 @@ loam_status loam_fork_prepare(loam_mutator* m) {
   // What is left to sweep is swept, so that the child starts with clean lists.
   mutator->runtime->StopTheWorld(mutator);
   mutator->runtime->FlushAndSweep();
+  // Threads that are not attached, or native, may be adding roots.
+  mutator->runtime->roots()->LockForFork();
   return LOAM_OK;
 }
 
 void loam_fork_parent(loam_mutator* m) {
   Mutator* mutator = RequireMutator(m, "loam_fork_parent");
+  RequirePrepared(mutator, "loam_fork_parent");
+  mutator->runtime->roots()->UnlockAfterFork();
   mutator->runtime->StartTheWorld(mutator);
 }
 
 void loam_fork_child(loam_mutator* m) {
   Mutator* mutator = RequireMutator(m, "loam_fork_child");
+  RequirePrepared(mutator, "loam_fork_child");
+  mutator->runtime->roots()->UnlockAfterFork();
   mutator->runtime->ResetAfterFork(mutator);
   mutator->runtime->StartTheWorld(mutator);
 }

@@ -1,6 +1,7 @@
 // Statistics, walks, questions about addresses, facts for compilers.
 
 #include "api/internal.h"
+#include "runtime/base/embedder_call.h"
 
 namespace loam {
 namespace {
@@ -12,7 +13,11 @@ struct WalkCall {
 
 bool CallWalk(void* object, size_t bytes, const Type* type, void* data) {
   const auto* call = static_cast<WalkCall*>(data);
-  return call->fn(object, bytes, Wrap(type), call->data) != 0;
+  int go_on = 0;
+  EmbedderCall("the function of loam_heap_walk", [&] {
+    go_on = call->fn(object, bytes, Wrap(type), call->data);
+  });
+  return go_on != 0;
 }
 
 bool FindObject(loam_heap* heap, const void* p, const char* call, Span** span,
@@ -80,7 +85,7 @@ size_t loam_object_size(loam_heap* heap, const void* object) {
   Span* span;
   uintptr_t cell;
   return FindObject(heap, object, "loam_object_size", &span, &cell)
-             ? span->object_bytes()
+             ? Runtime::ObjectBytes(*span, cell)
              : 0;
 }
 

@@ -1,17 +1,12 @@
 #include "api/internal.h"
 
+#include "runtime/base/last_error.h"
+
 namespace loam {
-namespace {
-
-// loam_last_error: a property of the thread, for failures without a heap.
-thread_local ErrorMessage thread_error;
-
-}  // namespace
-
 loam_status Report(Runtime* runtime, Status status,
                    const ErrorMessage& message) {
   if (status == Status::kOk) return LOAM_OK;
-  thread_error = message;
+  SetLastError(message);
   if (runtime != nullptr) runtime->RememberError(status, message);
   return static_cast<loam_status>(status);
 }
@@ -49,7 +44,7 @@ void FailNullMutator(const char* call) {
 
 extern "C" {
 
-const char* loam_last_error(void) { return loam::thread_error.text; }
+const char* loam_last_error(void) { return loam::LastError(); }
 
 const char* loam_status_name(loam_status status) {
   switch (status) {

@@ -46,7 +46,8 @@ typedef struct loam_check_options {
   /* A reference to an address outside the heap is fatal; implies
    * verify_marking. LOAM_CHECK_FOREIGN */
   uint32_t forbid_foreign_references;
-  /* Misuse is fatal even where a status could say it. LOAM_ABORT_ON_MISUSE */
+  /* Misuse of this heap is fatal even where a status could say it.
+   * LOAM_ABORT_ON_MISUSE */
   uint32_t abort_on_misuse;
 } loam_check_options;
 
@@ -196,7 +197,9 @@ typedef enum loam_finalizer_mode {
 typedef void (*loam_finalizer_fn)(loam_mutator* m, void* object, void* data);
 
 /* Sets the finalizer of an object, one per object (else LOAM_WRONG_STATE):
- * when the object is found dead it is kept for one more cycle and queued. */
+ * when the object is found dead it is kept for one more cycle and queued. Byte
+ * objects below 16 bytes share cells, and so a finalizer, which then gets the
+ * base of the cell. */
 LOAM_API loam_status loam_finalizer_set(loam_mutator* m, void* object,
                                         loam_finalizer_fn fn, void* data,
                                         loam_finalizer_mode mode);
@@ -208,8 +211,9 @@ LOAM_API loam_status loam_finalizer_clear(loam_mutator* m, void* object);
 LOAM_API loam_status loam_finalizers_run(loam_mutator* m, size_t max,
                                          size_t* ran, size_t* waiting);
 
-/* `wake` is called, on the thread that sweeps, when finalizers are queued on an
- * empty queue; it must not call loam. NULL to stop. */
+/* `wake` is called when finalizers are queued on an empty queue, on the thread
+ * that sweeps, perhaps while the world is stopped: it must not call loam, nor
+ * take a lock that anybody holds across a call of loam. NULL to stop. */
 LOAM_API void loam_finalizers_on_ready(loam_heap* heap,
                                        void (*wake)(void* data), void* data);
 

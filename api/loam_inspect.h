@@ -18,8 +18,7 @@ typedef struct loam_stats {
   uint64_t free_page_bytes; /* committed pages in no span */
   uint64_t reserved_bytes;  /* address space of arenas */
   uint64_t external_bytes;  /* loam_external_adjust */
-  /* Objects. Counted per run of cells, so up to a few KiB per mutator and size
-   * early. */
+  /* Objects. Counted per span, when a mutator caches it. */
   uint64_t live_bytes_estimate; /* marked last time, plus handed out since */
   uint64_t allocated_bytes;     /* since the heap was created */
   uint64_t trigger_bytes;       /* the estimate at which a cycle starts */

@@ -45,7 +45,8 @@ LOAM_API void loam_call_native(loam_mutator* m, void (*fn)(void* data),
                                void* data);
 
 /* Stops every other mutator of the heap at a safepoint, until start. The caller
- * may do everything it could before, collecting included, but must not block.
+ * may do everything it could before, collecting included, but must not block,
+ * nor stop another heap that somebody may have stopped who waits for this one.
  * Stop is a safepoint. */
 LOAM_API loam_status loam_stop_the_world(loam_mutator* m);
 LOAM_API loam_status loam_start_the_world(loam_mutator* m);

@@ -54,8 +54,7 @@ void* AllocateArray(loam_mutator* m, const loam_type* type, size_t count,
     return TooLarge(mutator, call);
   }
   if (t.is_fixed_size() && count != 0) {
-    (void)InvalidArgument(mutator->runtime, call, "count",
-                          "the type has no trailing array");
+    const ScopedFatalContext context(mutator->runtime->fatal_context());
     FatalMisuse("%s: count: type '%s' has no trailing array", call, t.name);
   }
   // A large object has no type word behind it: the address past a tail of
@@ -88,6 +87,7 @@ void Store(loam_mutator* m, const char* call, void* object, void* slot,
            loam_word word) {
   Mutator* mutator = RequireMutator(m, call);
   if (object == nullptr || slot == nullptr) {
+    const ScopedFatalContext context(mutator->runtime->fatal_context());
     FatalMisuse("%s: %s is NULL", call, object == nullptr ? "object" : "slot");
   }
   Barrier(mutator, call, object, slot, word);
@@ -123,7 +123,7 @@ loam_status loam_mutator_detach(loam_mutator* m) {
   }
   Runtime* runtime = Unwrap(m)->runtime;
   ErrorMessage message;
-  if (runtime->Current() != Unwrap(m)) {
+  if (runtime->Current() != Unwrap(m) && !Unwrap(m)->thread_ended) {
     return WrongState(runtime, "loam_mutator_detach", "m",
                       "belongs to another thread");
   }
@@ -176,7 +176,7 @@ loam_status loam_leave_native(loam_mutator* m) {
 void loam_call_native(loam_mutator* m, void (*fn)(void* data), void* data) {
   RequireNonNull(m, "loam_call_native", "m");
   loam_enter_native(m);
-  fn(data);
+  EmbedderCall("the function of loam_call_native", [&] { fn(data); });
   (void)loam_leave_native(m);
 }
 
@@ -260,11 +260,15 @@ size_t loam_alloc_many(loam_mutator* m, const loam_type* type, size_t count,
 
 void* loam_alloc_immortal(loam_mutator* m, const loam_type* type) {
   Mutator* mutator = RequireMutator(m, "loam_alloc_immortal");
-  RootSet* roots = mutator->runtime->roots();
-  if (!roots->ReserveImmortal())
-    return TooLarge(mutator, "loam_alloc_immortal");
   void* object = loam_alloc_slow(m, type);
-  roots->AddImmortal(Address(object));
+  if (object == nullptr) return nullptr;
+  // No safepoint lies between: the object needs no root yet.
+  if (!mutator->runtime->roots()->AddImmortal(Address(object))) {
+    ErrorMessage message;
+    message.Format("loam_alloc_immortal: out of memory for the root's record");
+    (void)Report(mutator->runtime, Status::kOutOfMemory, message);
+    return nullptr;
+  }
   return object;
 }
 

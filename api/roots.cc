@@ -74,6 +74,15 @@ loam_status AddProvider(Runtime* runtime, loam_root_provider_fn fn, void* data,
 
 RootStack* CurrentStack(loam_mutator* m) { return Unwrap(m)->root_stack; }
 
+loam_handle NewHandle(loam_mutator* m, loam_word word, loam_word_kind kind,
+                      const char* call) {
+  RequireNonNull(m, call, "m");
+  RootSet* roots = Unwrap(m)->runtime->roots();
+  HandleSlot* handle = CurrentStack(m)->NewHandle(roots, word, kind);
+  if (handle == nullptr) (void)OutOfMemory(Unwrap(m)->runtime, call);
+  return reinterpret_cast<loam_handle>(handle);
+}
+
 }  // namespace
 }  // namespace loam
 
@@ -132,6 +141,10 @@ loam_status loam_fiber_root_provider_add(loam_fiber* fiber,
                            "is NULL");
   }
   Fiber* f = Unwrap(fiber);
+  if (f->set == nullptr) {
+    return InvalidArgument(nullptr, "loam_fiber_root_provider_add", "fiber",
+                           "is destroyed already");
+  }
   RootRecord* record = f->set->AddProvider(fn, data, name, &f->providers);
   if (record == nullptr) {
     return OutOfMemory(nullptr, "loam_fiber_root_provider_add");
@@ -183,15 +196,11 @@ void loam_handle_scope_close(loam_handle_scope* scope) {
 }
 
 loam_handle loam_handle_value(loam_mutator* m, loam_word word) {
-  RequireNonNull(m, "loam_handle_value", "m");
-  return reinterpret_cast<loam_handle>(CurrentStack(m)->NewHandle(
-      Unwrap(m)->runtime->roots(), word, LOAM_VALUE));
+  return NewHandle(m, word, LOAM_VALUE, "loam_handle_value");
 }
 
 loam_handle loam_handle_pointer(loam_mutator* m, const void* target) {
-  RequireNonNull(m, "loam_handle_pointer", "m");
-  return reinterpret_cast<loam_handle>(CurrentStack(m)->NewHandle(
-      Unwrap(m)->runtime->roots(), Address(target), LOAM_POINTER));
+  return NewHandle(m, Address(target), LOAM_POINTER, "loam_handle_pointer");
 }
 
 loam_status loam_global_create(loam_heap* heap, loam_word_kind kind,
@@ -287,7 +296,13 @@ void loam_unwind_to(loam_mutator* m, const loam_unwind_point* point) {
         "one; switch back first");
   }
   ResetFatalContext();
-  // Frames first: the memory of those that are skipped may be gone.
+  // In native state a collector may be reading the frames: run first.
+  while (mutator->safepoint.native_depth > point->native_depth) {
+    ErrorMessage message;
+    if (runtime->LeaveNative(mutator, &message) != Status::kOk) {
+      FatalMisuse("loam_unwind_to: %s", message.text);
+    }
+  }
   stack->frames = reinterpret_cast<Frame*>(point->frames);
   stack->RestoreHandles({reinterpret_cast<HandleSlot*>(point->next_handle),
                          static_cast<HandleBlock*>(point->handle_block)});
@@ -295,13 +310,12 @@ void loam_unwind_to(loam_mutator* m, const loam_unwind_point* point) {
     mutator->gc_disabled_depth--;
     runtime->cycle()->Enable();
   }
-  while (mutator->safepoint.native_depth > point->native_depth) {
-    ErrorMessage message;
-    if (runtime->LeaveNative(mutator, &message) != Status::kOk) {
-      FatalMisuse("loam_unwind_to: %s", message.text);
-    }
+  while (mutator->safepoint.native_depth < point->native_depth) {
+    runtime->EnterNative(mutator);
   }
 }
+
+// ---- Fibers
 
 // ---- Fibers
 

@@ -119,6 +119,7 @@ void CheckStore(Mutator* m, const char* call, const void* object,
 void CheckThreadNow(const Mutator* m, const char* call) {
   const CheckOptions& check = m->runtime->options().check;
   if (!check.check_threads && !check.check_stores) return;
+  const ScopedFatalContext context(m->runtime->fatal_context());
   if (m->safepoint.thread.load(std::memory_order_relaxed) !=
       ThreadContext::CurrentIfAny()) {
     FatalMisuse(

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "runtime/base/embedder_call.h"
 #include "runtime/checking.h"
 #include "runtime/object_allocator.h"
 #include "runtime/runtime.h"
@@ -37,7 +38,10 @@ class Reporter {
     va_start(arguments, format);
     vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
-    if (report_ != nullptr) report_(line, data_);
+    if (report_ != nullptr) {
+      EmbedderCall("the report function of loam_heap_check",
+                   [&] { report_(line, data_); });
+    }
     failures_++;
   }
   size_t failures() const { return failures_; }
@@ -116,9 +120,17 @@ bool Runtime::FindObject(uintptr_t address, Span** span, uintptr_t* cell) {
   return true;
 }
 
+size_t Runtime::ObjectBytes(const Span& span, uintptr_t cell) {
+  const Type* type = span.TypeOf(cell);
+  if (type == nullptr || type->scan != ScanKind::kCellBitmap) {
+    return span.object_bytes();
+  }
+  return CellBitmapsOf(cell, cell + span.object_bytes()).words * kWordBytes;
+}
+
 void Runtime::FlushAndSweep() {
   FlushCursors();
-  sweeper_.SweepAll();
+  sweeper_.SweepAllAndWait();
 }
 
 void Runtime::Walk(Mutator* m,
@@ -134,8 +146,8 @@ void Runtime::Walk(Mutator* m,
       const uintptr_t cell = span->CellAddress(i);
       const Type* type = span->TypeOf(cell);
       if (type != nullptr && (type->flags & kTypeInternal) != 0) type = nullptr;
-      go_on = visit(reinterpret_cast<void*>(cell), span->object_bytes(), type,
-                    data);
+      go_on = visit(reinterpret_cast<void*>(cell), ObjectBytes(*span, cell),
+                    type, data);
     }
   });
 }
@@ -146,13 +158,8 @@ size_t Runtime::Check(Mutator* m, bool full,
   const ScopedFatalContext context(&fatal_context_);
   Reporter reporter(report, data);
   char problem[200];
-  if (ledger_.committed() > ledger_.limit() && ledger_.limit() != kNoLimit) {
-    reporter.Fail("%llu bytes committed, the limit is %llu",
-                  static_cast<unsigned long long>(ledger_.committed()),
-                  static_cast<unsigned long long>(ledger_.limit()));
-  }
   if (!full) {
-    if (!page_heap_.CheckInvariants(problem, sizeof(problem))) {
+    if (!page_heap_.CheckPages(problem, sizeof(problem))) {
       reporter.Fail("%s", problem);
     }
     return reporter.failures();

@@ -16,6 +16,9 @@ constexpr size_t kMaxRunBytes = 8 << 10;
 // Objects smaller than this, without type or slots, share cells of this size.
 constexpr size_t kTinyCellBytes = 16;
 
+// No object can be larger; what is added to sizes up to here cannot overflow.
+constexpr size_t kMaxLargeBytes = size_t{1} << 44;
+
 // A type that allocates this much between two cycles, on one mutator, gets
 // typed spans.
 constexpr uint32_t kPromoteBytes = 32 << 10;
@@ -171,16 +174,17 @@ void* AllocateCell(Mutator* m, SpanClass span_class, const Type* type,
                     [&] { return TryRefill(m, span_class, type); });
 }
 
+void* RefuseSize(Mutator* m, size_t bytes) {
+  ErrorMessage message;
+  message.Format("out of memory: no object can have %zu bytes", bytes);
+  m->runtime->RememberError(Status::kOutOfMemory, message);
+  return nullptr;
+}
+
 void* AllocateLarge(Mutator* m, const Type* type, ScanKind scan, size_t bytes,
                     AllocationMode mode) {
-  constexpr size_t kMaxLargeBytes = size_t{1} << 44;
+  if (bytes > kMaxLargeBytes) return RefuseSize(m, bytes);
   Runtime* runtime = m->runtime;
-  if (bytes > kMaxLargeBytes) {
-    ErrorMessage message;
-    message.Format("out of memory: no object can have %zu bytes", bytes);
-    runtime->RememberError(Status::kOutOfMemory, message);
-    return nullptr;
-  }
   SpanShape shape = {};
   shape.kind = SpanKind::kLarge;
   shape.scan = scan;
@@ -201,6 +205,7 @@ void* AllocateLarge(Mutator* m, const Type* type, ScanKind scan, size_t bytes,
 // An object with a type word at the end of its cell, or a span of its own.
 void* AllocateHeaded(Mutator* m, const Type& type, size_t bytes,
                      AllocationMode mode) {
+  if (bytes > kMaxLargeBytes) return RefuseSize(m, bytes);
   const size_t cell_needed = bytes + kWordBytes;
   const size_t size_class =
       cell_needed <= kMaxSmallBytes
@@ -256,13 +261,10 @@ void* Finish(Mutator* m, void* object, size_t bytes) {
 
 size_t AtLeastOne(size_t bytes) { return bytes == 0 ? 1 : bytes; }
 
-// Several objects to a cell. Alignment follows from the size, as in Go.
+// Several objects to a cell, each aligned to a word: an address with low bits
+// could not be told from a tagged value.
 void* AllocateTiny(Mutator* m, size_t bytes, AllocationMode mode) {
-  const size_t alignment = bytes % 8 == 0   ? 8
-                           : bytes % 4 == 0 ? 4
-                           : bytes % 2 == 0 ? 2
-                                            : 1;
-  const uintptr_t at = AlignUp(m->tiny_next, alignment);
+  const uintptr_t at = AlignUp(m->tiny_next, kWordBytes);
   if (m->tiny_next != 0 && at + bytes <= m->tiny_limit) {
     m->tiny_next = at + bytes;
     return reinterpret_cast<void*>(at);

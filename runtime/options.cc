@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "runtime/base/bits.h"
+#include "runtime/base/embedder_call.h"
 #include "runtime/heap/heap_constants.h"
 
 namespace loam {
@@ -185,6 +186,12 @@ uint64_t ReadLimitFile(const char* mount, const char* group, const char* file) {
   return limit;
 }
 
+uintptr_t DecodeZero(const ValueEncoding& encoding) {
+  uintptr_t address = 0;
+  EmbedderCall("the decode callback", [&] { address = encoding.decode(0); });
+  return address;
+}
+
 }  // namespace
 
 Status ApplyEnvironment(RuntimeOptions* options, ErrorMessage* message) {
@@ -219,7 +226,7 @@ Status CheckOptionRanges(const RuntimeOptions& o, ErrorMessage* message) {
   } else if (e.kind == EncodingKind::kCallback && e.decode == nullptr) {
     argument = "encoding.decode";
     problem = "must not be NULL with LOAM_ENCODING_CALLBACK";
-  } else if (e.kind == EncodingKind::kCallback && e.decode(0) != 0) {
+  } else if (e.kind == EncodingKind::kCallback && DecodeZero(e) != 0) {
     argument = "encoding.decode";
     problem = "must answer 0 for the word 0";
   } else if (o.pacer.fixed && o.pacer.fixed_bytes < (1 << 20)) {

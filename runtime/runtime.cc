@@ -5,7 +5,7 @@
 #include <cstring>
 #include <new>
 
-#include "runtime/base/clock.h"
+#include "runtime/base/last_error.h"
 #include "runtime/checking.h"
 #include "runtime/heap/os_memory.h"
 #include "runtime/object_allocator.h"
@@ -124,6 +124,13 @@ Status Runtime::Destroy(ErrorMessage* message) {
         options_.name, mutators, mutators == 1 ? "" : "s");
     return Status::kWrongState;
   }
+  if (owns_types_ && types_ != nullptr && types_->users() > 1) {
+    message->Format(
+        "loam_heap_destroy: heap: %u other heaps use the type set of '%s'; "
+        "destroy them first",
+        types_->users() - 1, options_.name);
+    return Status::kWrongState;
+  }
   TypeSet* types = types_;
   const bool owns_types = owns_types_;
   this->~Runtime();
@@ -182,7 +189,6 @@ Status Runtime::Attach(const char* name, Mutator** result,
 Status Runtime::Detach(Mutator* m, ErrorMessage* message) {
   // The destructor of a static object may detach after its thread's own end.
   if (m->thread_ended) {
-    m->thread_ended = false;
     const Status status = LeaveNative(m, message);
     if (status != Status::kOk) return status;
   }
@@ -202,6 +208,7 @@ Status Runtime::Detach(Mutator* m, ErrorMessage* message) {
                     problem);
     return Status::kWrongState;
   }
+  EndFreshObjects(m);
   FlushCursorsOf(m);
   ReleaseCachesOf(m, CountTypes::kNo);
   roots_.ReleaseMutator(&m->roots);
@@ -229,6 +236,7 @@ void Runtime::OnThreadEnd(SafepointState* state) {
         m->name);
   }
   m->root_stack->frames = nullptr;
+  m->roots.own_stack.frames = nullptr;
   m->thread_ended = true;
   runtime->EnterNative(m);
 }
@@ -256,12 +264,21 @@ Status Runtime::LeaveNative(Mutator* m, ErrorMessage* message) {
                     m->name);
     return Status::kWrongState;
   }
+  Mutator* current = m->safepoint.native_depth == 1 ? Current() : nullptr;
+  if (current != nullptr && current != m) {
+    message->Format(
+        "loam_leave_native: m: this thread has mutator '%s' on the heap "
+        "already, it cannot take over '%s'",
+        current->name, m->name);
+    return Status::kWrongState;
+  }
   if (--m->safepoint.native_depth > 0) return Status::kOk;
   if (!Safepoints::LeaveNative(&m->safepoint)) {
     m->safepoint.native_depth++;
     message->Format("loam_leave_native: no memory for this thread's record");
     return Status::kOutOfMemory;
   }
+  m->thread_ended = false;
   return Status::kOk;
 }
 
@@ -279,11 +296,19 @@ void Runtime::StartTheWorld(Mutator* m) {
 }
 
 void Runtime::ResetAfterFork(Mutator* m) {
+  persistent_.ResetAfterFork();
+  page_heap_.ResetAfterFork();
   specials_.ResetAfterFork();
   sweeper_.ResetAfterFork();
+  error_mutex_.ResetAfterFork();
   roots_.ResetAfterFork();
+  types_->ResetAfterFork();
+  ThreadContext::CurrentIfAny()->ResetAfterFork();
   safepoints_.ResetAfterFork(&m->safepoint, [this](SafepointState* state) {
     Mutator* gone = MutatorOf(state);
+    for (; gone->gc_disabled_depth > 0; gone->gc_disabled_depth--) {
+      cycle_.Enable();
+    }
     FlushCursorsOf(gone);
     ReleaseCachesOf(gone, CountTypes::kNo);
     roots_.ReleaseMutator(&gone->roots);
@@ -423,6 +448,7 @@ void Runtime::Log(const char* line) {
 }
 
 void Runtime::RememberError(Status status, const ErrorMessage& message) {
+  SetLastError(message);
   {
     MutexLock lock(&error_mutex_);
     last_error_ = message;
@@ -435,20 +461,20 @@ void Runtime::RememberError(Status status, const ErrorMessage& message) {
 }
 
 void Runtime::PrintState() {
-  const CycleTotals totals = cycle_.totals();
   PrintRaw("loam: heap '%s': cycle %" PRIu64
            ", phase %u, sweep generation %u\n"
            "loam:   committed %" PRIu64 " bytes, metadata %" PRIu64
            ", limit %" PRIu64
            "\n"
            "loam:   live estimate %" PRIu64 ", trigger %" PRIu64
-           ", last marked %" PRIu64 " bytes in %" PRIu64
-           " objects\n"
+           ", last marked %" PRIu64
+           " bytes\n"
            "loam:   %u mutators, %" PRIu64 " finalizers set\n",
-           options_.name, totals.cycles, static_cast<unsigned>(cycle_.phase()),
-           sweeper_.generation(), ledger_.committed(), ledger_.metadata(),
-           ledger_.limit(), counters_.live_estimate.Get(), pacer_.trigger(),
-           totals.live_bytes, totals.live_objects, safepoints_.mutator_count(),
+           options_.name, cycle_.cycles(),
+           static_cast<unsigned>(cycle_.phase()), sweeper_.generation(),
+           ledger_.committed(), ledger_.metadata(), ledger_.limit(),
+           counters_.live_estimate.Get(), pacer_.trigger(),
+           counters_.marked_bytes.Get(), safepoints_.mutator_count(),
            specials_.finalizers_set());
 }
 

@@ -109,6 +109,8 @@ class Runtime final : private CycleHost {
   // Base of the object that `address` lies in, its span and bytes; false if it
   // lies in none.
   bool FindObject(uintptr_t address, Span** span, uintptr_t* cell);
+  // Bytes of the object in a cell that are the embedder's.
+  static size_t ObjectBytes(const Span& span, uintptr_t cell);
   // Calls visit(object, bytes, type, data) for every allocated object until it
   // returns false. Stops the world.
   void Walk(Mutator* m,

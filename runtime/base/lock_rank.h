@@ -1,5 +1,6 @@
 // The order in which locks are taken. A thread that holds a lock may take only
-// locks further down this list; debug builds check it at every acquisition.
+// locks further down this list; debug builds check it at every acquisition
+// of a Mutex (not of a SpinLock, kSpanSpecials here).
 // docs/architecture.md says what each lock guards.
 
 #ifndef LOAM_RUNTIME_BASE_LOCK_RANK_H_
@@ -11,16 +12,16 @@ namespace loam {
 
 enum class LockRank : uint8_t {
   kSafepoints,      // Safepoints: mutators of a heap, stopping the world
-  kThreadContext,   // ThreadContext: mutators of a thread
   kRootSet,         // RootSet: registered roots, globals, fibers
   kTypeSet,         // TypeSet: registration
   kFinalizerQueue,  // FinalizerQueue
-  kCentralList,     // CentralSpanList
+  kCentralList,     // CentralSpanList; Sweeper: the registry of lists
   kSpanSpecials,    // Span: its list of specials
   kSpecialPool,     // SpecialTable: records
   kPageHeap,        // PageHeap: pages, spans, arenas
   kGcBits,          // GcBits: arenas of mark and alloc bits
   kMetadata,        // PersistentAllocator
+  kThreadContext,   // ThreadContext: mutators of a thread; asked while tracing
   kErrorMessage,    // Runtime: the last error message
   kCount,
 };

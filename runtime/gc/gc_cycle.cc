@@ -42,13 +42,16 @@ bool GcCycle::Collect(SafepointState* self, CycleReason reason,
   // Most of what is left to sweep is swept before the world stops.
   parts_.sweeper->SweepAll();
   const uint64_t stop_began_ns = NowNanoseconds();
+  bool enabled = true;
   if (parts_.safepoints->StopTheWorld(self, still_wanted, &expected)) {
-    Run(reason, stop_began_ns);
+    // A mutator may have disabled collections on its way to the safepoint.
+    enabled = !is_disabled();
+    if (enabled) Run(reason, stop_began_ns);
     parts_.safepoints->StartTheWorld();
   }
   Safepoints::ResumeSelf(self);
-  if (sweep_all) parts_.sweeper->SweepAll();
-  return true;
+  if (enabled && sweep_all) parts_.sweeper->SweepAllAndWait();
+  return enabled;
 }
 
 void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns) {
@@ -59,7 +62,7 @@ void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns) {
   parts_.host->CycleBegins(info);
 
   parts_.host->FlushCursors();
-  parts_.sweeper->SweepAll();
+  parts_.sweeper->SweepAllAndWait();
   parts_.page_heap->gc_bits()->NextEpoch();
 
   phase_.store(GcPhase::kMark, std::memory_order_relaxed);

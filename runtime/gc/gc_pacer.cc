@@ -55,7 +55,9 @@ bool GcPacer::EndCycle(const CycleMeasurement& cycle) {
   if (limit != UINT64_MAX) {
     // What is not heap pages stays; a tenth of the rest is left to
     // fragmentation.
-    const uint64_t other = cycle.committed_bytes - cycle.heap_page_bytes;
+    const uint64_t other = cycle.committed_bytes > cycle.heap_page_bytes
+                               ? cycle.committed_bytes - cycle.heap_page_bytes
+                               : 0;
     const uint64_t room = limit > other ? limit - other : 0;
     const uint64_t limited = room - room / 10;
     if (limited < trigger) {

@@ -48,8 +48,9 @@ class GcPacer {
   // and was not before.
   bool EndCycle(const CycleMeasurement& cycle);
 
-  // Options may change at any time, on any thread; they count from the next
-  // cycle's end, and lower the trigger at once where that is what they do.
+  // Options may change at any time, on any thread. A new percentage or fixed
+  // size sets the trigger at once; the memory limit joins in at the next
+  // cycle's end.
   void set_gc_percent(uint32_t percent);
   void set_fixed_bytes(uint64_t bytes);
   void set_memory_limit(uint64_t bytes) {

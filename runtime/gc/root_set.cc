@@ -25,8 +25,7 @@ void LinkOut(Node** head, Node* node) {
 void VisitWords(loam_visitor* visitor, WordKind kind, const uintptr_t* words,
                 size_t count) {
   for (size_t i = 0; i < count; i++) {
-    // Roots may be written by running native threads of other heaps' mutators:
-    // relaxed atomic, each word whole.
+    // Threads in native state may write roots meanwhile: each word whole.
     const uintptr_t word = __atomic_load_n(&words[i], __ATOMIC_RELAXED);
     if (kind == WordKind::kValue) {
       visitor->VisitValue(word);
@@ -122,33 +121,18 @@ void RootSet::RemoveGlobal(GlobalRecord* global) {
   globals_pool_.Give(global);
 }
 
-bool RootSet::ReserveImmortal() {
+bool RootSet::AddImmortal(uintptr_t object) {
   MutexLock lock(&mutex_);
-  const size_t room =
-      (immortals_ == nullptr ? 0 : ImmortalBlock::kObjects - immortal_count_) +
-      (spare_immortals_ == nullptr ? 0 : ImmortalBlock::kObjects);
-  if (room <= immortal_reserved_) {
-    if (spare_immortals_ != nullptr) return false;  // 255 threads at once.
-    spare_immortals_ = static_cast<ImmortalBlock*>(
-        persistent_->Allocate(sizeof(ImmortalBlock), alignof(ImmortalBlock)));
-    if (spare_immortals_ == nullptr) return false;
-  }
-  immortal_reserved_++;
-  return true;
-}
-
-void RootSet::AddImmortal(uintptr_t object) {
-  MutexLock lock(&mutex_);
-  immortal_reserved_--;
-  if (object == 0) return;
   if (immortals_ == nullptr || immortal_count_ == ImmortalBlock::kObjects) {
-    ImmortalBlock* block = spare_immortals_;
-    spare_immortals_ = nullptr;
+    auto* block = static_cast<ImmortalBlock*>(
+        persistent_->Allocate(sizeof(ImmortalBlock), alignof(ImmortalBlock)));
+    if (block == nullptr) return false;
     block->next = immortals_;
     immortals_ = block;
     immortal_count_ = 0;
   }
   immortals_->objects[immortal_count_++] = object;
+  return true;
 }
 
 Fiber* RootSet::AddFiber(uintptr_t owner) {
@@ -158,6 +142,9 @@ Fiber* RootSet::AddFiber(uintptr_t owner) {
   auto* fiber = new (memory) Fiber{};
   fiber->set = this;
   fiber->owner = owner;
+  // One that is made while marking is under way, by a thread that is not
+  // stopped, is not to be found dead by it.
+  fiber->visited = true;
   LinkFirst(&fibers_, fiber);
   return fiber;
 }
@@ -203,6 +190,9 @@ void RootSet::RemoveUnvisitedFibers() {
 }
 
 void RootSet::ReleaseMutator(MutatorRoots* roots) {
+  if (roots->current_fiber != nullptr) {  // After a fork only.
+    roots->current_fiber->current_on.store(nullptr, std::memory_order_release);
+  }
   roots->own_stack.Release(this);
   MutexLock lock(&mutex_);
   RemoveList(&roots->providers);

@@ -96,10 +96,8 @@ class RootSet {
   GlobalRecord* AddGlobal(WordKind kind, uintptr_t word) LOAM_EXCLUDES(mutex_);
   void RemoveGlobal(GlobalRecord* global) LOAM_EXCLUDES(mutex_);
 
-  // Makes room for one more immortal object; false when out of memory. The
-  // object is added by AddImmortal, which cannot fail then.
-  bool ReserveImmortal() LOAM_EXCLUDES(mutex_);
-  void AddImmortal(uintptr_t object) LOAM_EXCLUDES(mutex_);
+  // False when out of memory.
+  bool AddImmortal(uintptr_t object) LOAM_EXCLUDES(mutex_);
 
   Fiber* AddFiber(uintptr_t owner) LOAM_EXCLUDES(mutex_);
   void RemoveFiber(Fiber* fiber) LOAM_EXCLUDES(mutex_);
@@ -139,6 +137,9 @@ class RootSet {
   // Destroys every fiber that this round has not visited: its owner is dead.
   void RemoveUnvisitedFibers() LOAM_EXCLUDES(mutex_);
 
+  // Around a fork, so that the child finds the lists whole.
+  void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { mutex_.Lock(); }
+  void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { mutex_.Unlock(); }
   void ResetAfterFork() { mutex_.ResetAfterFork(); }
 
  private:
@@ -167,8 +168,6 @@ class RootSet {
   Fiber* fibers_ LOAM_GUARDED_BY(mutex_) = nullptr;
   ImmortalBlock* immortals_ LOAM_GUARDED_BY(mutex_) = nullptr;
   size_t immortal_count_ LOAM_GUARDED_BY(mutex_) = 0;  // in the newest block
-  size_t immortal_reserved_ LOAM_GUARDED_BY(mutex_) = 0;
-  ImmortalBlock* spare_immortals_ LOAM_GUARDED_BY(mutex_) = nullptr;
 };
 
 }  // namespace loam

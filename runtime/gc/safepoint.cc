@@ -16,6 +16,7 @@ struct ThreadContextOwner {
     if (context == nullptr) return;
     context->EndRunningMutators();
     context->Unreference();
+    context = nullptr;  // Destructors that follow may ask.
   }
 };
 

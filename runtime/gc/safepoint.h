@@ -108,6 +108,7 @@ class ThreadContext {
       visit(m);
     }
   }
+  void ResetAfterFork() { mutex_.ResetAfterFork(); }
   // The mutator of this thread on a heap, or NULL.
   SafepointState* Find(const Safepoints* safepoints) LOAM_EXCLUDES(mutex_);
 

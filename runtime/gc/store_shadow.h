@@ -19,7 +19,9 @@ class StoreShadow {
  public:
   explicit StoreShadow(const ArenaMap* arenas) : arenas_(arenas) {}
 
-  // Relaxed atomics: stores to one slot may race as the embedder's may.
+  // Recorded first, stored afterwards: two threads that store to one slot at
+  // once may leave a shadow that differs, so lock-free structures cannot be
+  // checked. Relaxed atomics all the same.
   void Record(uintptr_t slot, uintptr_t word) const {
     if (uint64_t* shadow = Find(slot)) {
       __atomic_store_n(shadow, word, __ATOMIC_RELAXED);

@@ -30,8 +30,8 @@ struct Arena {
   // Guarded by the page heap's lock.
   PageChunk chunks[kChunksPerArena];
   // Bytes from here to the arena's end have never been handed out, and are
-  // zero. Sound because pages are handed out lowest address first. Guarded by
-  // the page heap's lock.
+  // zero. Handing out lowest addresses first makes that worth knowing. Guarded
+  // by the page heap's lock.
   uintptr_t zeroed_base;
   // Checking only, NULL otherwise: a word for every word of the arena, what
   // went through the store functions; and a bit for every word, the verifier's

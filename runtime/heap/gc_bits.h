@@ -48,6 +48,7 @@ class GcBits {
   uint64_t* New(size_t cells) LOAM_EXCLUDES(mutex_);
 
   void NextEpoch() LOAM_EXCLUDES(mutex_);
+  void ResetAfterFork() { mutex_.ResetAfterFork(); }
 
  private:
   struct Arena;

@@ -20,6 +20,11 @@ class MemoryLedger {
   // Thread-safe. False, and nothing charged, if it would pass the limit.
   [[nodiscard]] bool TryCharge(Use use, size_t bytes);
   void Refund(Use use, size_t bytes);
+  // Whether a charge of so much could succeed now; a hint.
+  bool HasRoomFor(uint64_t bytes) const {
+    const uint64_t limit = this->limit();
+    return bytes <= limit && committed() <= limit - bytes;
+  }
 
   uint64_t committed() const { return Load(committed_); }
   uint64_t peak_committed() const { return Load(peak_); }

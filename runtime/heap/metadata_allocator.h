@@ -33,6 +33,7 @@ class PersistentAllocator {
   void* Allocate(size_t bytes, size_t alignment) LOAM_EXCLUDES(mutex_);
 
   MemoryLedger* ledger() const { return ledger_; }
+  void ResetAfterFork() { mutex_.ResetAfterFork(); }
 
  private:
   struct Block {  // At the start of each region taken from the OS.

@@ -183,9 +183,10 @@ bool PageHeap::NeedsZero(uintptr_t address, size_t pages) {
 }
 
 bool PageHeap::Grow(size_t pages) {
-  const size_t step =
-      std::clamp<size_t>(span_pages_ / 16, kMinGrowthPages, kMaxGrowthPages);
-  size_t bytes = AlignUp(pages, AlignUp(step, kMinGrowthPages)) * kPageBytes;
+  const size_t step = AlignUp(
+      std::clamp<size_t>(span_pages_ / 16, kMinGrowthPages, kMaxGrowthPages),
+      kMinGrowthPages);
+  size_t bytes = DivideRoundingUp(pages, step) * step * kPageBytes;
   if (bytes > grow_limit_ - grow_next_ && !AddArenas(bytes)) return false;
   bytes = std::min<size_t>(bytes, grow_limit_ - grow_next_);
   if (!os::Prepare(grow_next_, bytes)) return false;
@@ -202,16 +203,22 @@ bool PageHeap::Grow(size_t pages) {
 bool PageHeap::AddArenas(size_t bytes) {
   const size_t remaining = grow_limit_ - grow_next_;
   size_t wanted = AlignUp(bytes - remaining, kArenaBytes);
+  // The records of arenas stay: do not buy them for a request that must fail.
+  if (!ledger_->HasRoomFor(bytes + wanted / kArenaBytes * sizeof(Arena))) {
+    return false;
+  }
   uintptr_t base = 0;
   // Right behind the last arena, so that the run can straddle both.
   if (grow_limit_ != 0) base = os::ReserveExactly(grow_limit_, wanted);
   const bool adjacent = base != 0;
   if (!adjacent) {
     wanted = AlignUp(bytes, kArenaBytes);
+    uintptr_t hint = next_hint_;
     for (size_t i = 0; i < kHintAttempts && base == 0; i++) {
-      base = os::ReserveExactly(next_hint_, wanted);
-      if (base == 0) next_hint_ += kHintStep;
+      base = os::ReserveExactly(hint, wanted);
+      if (base == 0) hint += kHintStep;
     }
+    if (base != 0) next_hint_ = hint;
     if (base == 0) base = os::Reserve(0, wanted, kArenaBytes);
     if (base == 0) return false;
   }
@@ -276,6 +283,11 @@ PageHeapStats PageHeap::stats() {
   stats.spans = span_pool_.in_use();
   stats.freed_spans = freed_spans_;
   return stats;
+}
+
+bool PageHeap::CheckPages(char* problem, size_t problem_bytes) {
+  MutexLock lock(&mutex_);
+  return pages_.CheckInvariants(problem, problem_bytes);
 }
 
 bool PageHeap::CheckInvariants(char* problem, size_t problem_bytes) {

@@ -98,8 +98,15 @@ class PageHeap {
   }
 
   PageHeapStats stats() LOAM_EXCLUDES(mutex_);
+  // Recounts pages, at any time; and spans, while none come or go. False and a
+  // description on the first mismatch.
+  bool CheckPages(char* problem, size_t problem_bytes) LOAM_EXCLUDES(mutex_);
   bool CheckInvariants(char* problem, size_t problem_bytes)
       LOAM_EXCLUDES(mutex_);
+  void ResetAfterFork() {
+    mutex_.ResetAfterFork();
+    gc_bits_.ResetAfterFork();
+  }
 
  private:
   bool Grow(size_t pages) LOAM_REQUIRES(mutex_);

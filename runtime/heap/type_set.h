@@ -55,7 +55,13 @@ class TypeSet {
 
   // Heaps that use this set.
   void AddUser() { users_.fetch_add(1, std::memory_order_relaxed); }
+  uint32_t users() const { return users_.load(std::memory_order_relaxed); }
   void RemoveUser() { users_.fetch_sub(1, std::memory_order_relaxed); }
+
+  void ResetAfterFork() {
+    mutex_.ResetAfterFork();
+    persistent_.ResetAfterFork();
+  }
 
   // Types of objects that have none of the embedder's: every word ambiguous;
   // two bitmaps at the end of the cell.

@@ -57,7 +57,7 @@ void Sweeper::CheckNoZombies(const Span* span) const {
     const size_t index = w * kBitsPerWord + std::countr_zero(zombies);
     PrintCell("marked free cell", span, index);
     if (index > 0) PrintCell("cell before it", span, index - 1);
-    FatalBug(
+    FatalMisuse(
         "a reference to a free cell was found while marking: %p, in a span of "
         "%zu-byte cells; an object was used after it became unreachable (run "
         "with LOAM_VERIFY=1 LOAM_STRESS=1 to see who refers to it)",
@@ -68,8 +68,11 @@ void Sweeper::CheckNoZombies(const Span* span) const {
 void Sweeper::PoisonFreed(const Span* span) const {
   for (size_t i = 0; i < span->cell_count; i++) {
     if (span->IsAllocated(i) && !span->IsMarked(i)) {
+      // Not the type word: marking follows it if a stale reference leads here,
+      // before anybody can say so.
       memset(reinterpret_cast<void*>(span->CellAddress(i)), kPoisonByte,
-             span->cell_bytes);
+             span->object_bytes());
+      if (span->is_headed()) *span->TypeWord(span->CellAddress(i)) = nullptr;
     }
   }
 }
@@ -139,6 +142,10 @@ void Sweeper::SweepAll() {
   size_t pages_freed;
   while (SweepOne(&pages_freed)) {
   }
+}
+
+void Sweeper::SweepAllAndWait() {
+  SweepAll();
   while (active_.load(std::memory_order_seq_cst) != 0) sched_yield();
 }
 

@@ -64,8 +64,10 @@ class Sweeper {
   bool SweepOne(size_t* pages_freed);
   // Sweeps until `pages` are freed or nothing is left to take.
   void Reclaim(size_t pages);
-  // Sweeps everything, and waits for others that are at it.
+  // Sweeps until nothing is left to take; others may still be at a span.
   void SweepAll();
+  // The same, and waits for those others.
+  void SweepAllAndWait();
 
   // Returns when the span is swept. The caller keeps an object of it alive.
   void EnsureSwept(Span* span);
