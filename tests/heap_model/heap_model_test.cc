@@ -1,0 +1,52 @@
+// Random programs run on loam and on a plain graph, and must agree: nothing
+// reachable is lost or changed, and everything unreachable is gone.
+//
+// LOAM_TEST_SEED=n runs the program of one seed. A failure prints its seed.
+
+#include <gtest/gtest.h>
+
+#include <cinttypes>
+#include <cstdlib>
+
+#include "tests/heap_model/coverage.h"
+#include "tests/heap_model/program.h"
+
+namespace loam_test {
+namespace {
+
+// Set by the build: a short test and a long one.
+constexpr uint64_t kGroups = LOAM_MODEL_GROUPS;
+constexpr uint64_t kSeedsPerGroup = LOAM_MODEL_SEEDS / kGroups;
+constexpr size_t kSteps = LOAM_MODEL_STEPS;
+
+class HeapModelTest : public testing::TestWithParam<uint64_t> {};
+
+TEST_P(HeapModelTest, RandomProgramsAgree) {
+  uint64_t first = GetParam() * kSeedsPerGroup;
+  uint64_t end = first + kSeedsPerGroup;
+  const char* chosen = getenv("LOAM_TEST_SEED");
+  if (chosen != nullptr) {
+    first = strtoull(chosen, nullptr, 10);
+    end = first + 1;
+    if (GetParam() != 0) GTEST_SKIP() << "LOAM_TEST_SEED is set";
+  }
+  printf("seeds %" PRIu64 " to %" PRIu64 ", %zu steps each\n", first, end - 1,
+         kSteps);
+  fflush(stdout);
+  Coverage coverage;
+  for (uint64_t seed = first; seed < end; seed++) {
+    Program program(seed, kSteps, &coverage);
+    const std::string failure = program.Run();
+    ASSERT_EQ(failure, "");
+  }
+  coverage.Print(stdout);
+  if (chosen == nullptr) {
+    EXPECT_EQ(coverage.Missing(), "") << "never exercised";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Groups, HeapModelTest,
+                         testing::Range(uint64_t{0}, kGroups));
+
+}  // namespace
+}  // namespace loam_test

@@ -1,0 +1,200 @@
+#include "tests/heap_model/layout.h"
+
+#include <algorithm>
+
+namespace loam_test {
+namespace {
+
+void Trace(loam_visitor* visitor, void* object, size_t size) {
+  const auto* words = static_cast<const loam_word*>(object);
+  const size_t count = std::min(size / kWord, kTaggedWords);
+  for (size_t i = 1; i < count; i++) {
+    switch (TaggedKind(words[0], i)) {
+      case LOAM_VALUE:
+        if (i % 2 == 0) {
+          loam_visit_value(visitor, words[i]);
+        } else {
+          loam_visit_value_range(visitor, &words[i], 1);
+        }
+        break;
+      case LOAM_POINTER:
+        if (i % 2 == 0) {
+          loam_visit_pointer(visitor, reinterpret_cast<void*>(words[i]));
+        } else {
+          loam_visit_pointer_range(visitor, &words[i], 1);
+        }
+        break;
+      case LOAM_AMBIGUOUS:
+        loam_visit_ambiguous_range(visitor, &words[i], 1);
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+class Builder {
+ public:
+  Builder(loam_type_set* set, Random* random, std::vector<Layout>* layouts)
+      : set_(set), random_(random), layouts_(layouts) {}
+
+  std::vector<uint8_t> RandomKinds(size_t words, bool ambiguous) {
+    std::vector<uint8_t> kinds(words, LOAM_DATA);
+    for (uint8_t& kind : kinds) {
+      const size_t draw = random_->Below(10);
+      kind = draw < 4 ? LOAM_VALUE : draw < 7 ? LOAM_POINTER : LOAM_DATA;
+      if (ambiguous && draw == 9) kind = LOAM_AMBIGUOUS;
+    }
+    return kinds;
+  }
+
+  // `tail` bytes follow the words of the fixed part.
+  void Fixed(Covered category, size_t words, bool ambiguous, uint32_t flags = 0,
+             size_t alignment = 0, size_t tail = 0) {
+    Layout layout;
+    layout.category = category;
+    layout.prefix = RandomKinds(words, ambiguous);
+    if (ambiguous) layout.prefix[random_->Below(words)] = LOAM_AMBIGUOUS;
+    layout.prefix_bytes = words * kWord + tail;
+    Register(layout, flags, alignment);
+  }
+
+  void Noscan(Covered category, size_t bytes) {
+    Layout layout;
+    layout.category = category;
+    layout.prefix.assign(bytes / kWord, LOAM_DATA);
+    layout.prefix_bytes = bytes;
+    Register(layout, 0, 0);
+  }
+
+  void Array(Covered category, std::vector<uint8_t> prefix, size_t prefix_bytes,
+             std::vector<uint8_t> element, size_t element_bytes) {
+    Layout layout;
+    layout.category = category;
+    layout.prefix = std::move(prefix);
+    layout.prefix_bytes = prefix_bytes;
+    layout.element = std::move(element);
+    layout.element_bytes = element_bytes;
+    Register(layout, 0, 0);
+  }
+
+  void Traced(Covered category, size_t prefix_bytes, size_t element_bytes,
+              uint32_t flags) {
+    Layout layout;
+    layout.category = category;
+    layout.prefix_bytes = prefix_bytes;
+    layout.element_bytes = element_bytes;
+    layout.tagged = true;
+    Register(layout, flags, 0);
+  }
+
+  bool ok() const { return ok_; }
+
+ private:
+  // Runs of one kind become one field.
+  static std::vector<loam_field> Fields(const std::vector<uint8_t>& kinds) {
+    std::vector<loam_field> fields;
+    for (size_t i = 0; i < kinds.size();) {
+      size_t end = i + 1;
+      while (end < kinds.size() && kinds[end] == kinds[i]) end++;
+      if (kinds[i] != LOAM_DATA) {
+        fields.push_back({"field", static_cast<uint32_t>(i * kWord),
+                          static_cast<uint32_t>(end - i),
+                          static_cast<loam_word_kind>(kinds[i])});
+      }
+      i = end;
+    }
+    return fields;
+  }
+
+  void Register(Layout layout, uint32_t flags, size_t alignment) {
+    layout.name = "type" + std::to_string(layouts_->size());
+    layout.alignment = std::max<size_t>(8, alignment);
+    layout.hot = (flags & LOAM_TYPE_HOT) != 0;
+    loam_type_info info = LOAM_TYPE_INFO_INIT;
+    info.name = layout.name.c_str();
+    info.size = layout.prefix_bytes;
+    info.alignment = alignment;
+    info.element_size = layout.element_bytes;
+    info.flags = flags;
+    const std::vector<loam_field> fields = Fields(layout.prefix);
+    const std::vector<loam_field> element_fields = Fields(layout.element);
+    if (layout.tagged) {
+      info.trace = Trace;
+    } else {
+      if (layout.category == Covered::kLayoutWordKinds) {
+        info.word_kinds = layout.prefix.data();
+      } else {
+        info.fields = fields.empty() ? nullptr : fields.data();
+        info.field_count = fields.size();
+      }
+      info.element_fields =
+          element_fields.empty() ? nullptr : element_fields.data();
+      info.element_field_count = element_fields.size();
+    }
+    if (loam_type_register(set_, &info, &layout.type) != LOAM_OK) {
+      fprintf(stderr, "%s: %s\n", layout.name.c_str(), loam_last_error());
+      ok_ = false;
+    }
+    layouts_->push_back(std::move(layout));
+  }
+
+  loam_type_set* const set_;
+  Random* const random_;
+  std::vector<Layout>* const layouts_;
+  bool ok_ = true;
+};
+
+}  // namespace
+
+bool RegisterLayouts(loam_type_set* set, Random* random,
+                     std::vector<Layout>* layouts) {
+  Random& r = *random;
+  Builder b(set, random, layouts);
+  for (int i = 0; i < 4; i++) {
+    b.Fixed(Covered::kLayoutFixed, r.Between(2, 12), false);
+  }
+  b.Fixed(Covered::kLayoutFixed, r.Between(13, 64), false, 0, 0, r.Below(8));
+  b.Fixed(Covered::kLayoutWordKinds, r.Between(1, 64), r.Percent(30));
+  b.Fixed(Covered::kLayoutLong, r.Between(65, 300), r.Percent(30));
+  b.Fixed(Covered::kLayoutAmbiguousField, r.Between(1, 20), true);
+  b.Fixed(Covered::kLayoutEight, 1, false);
+  b.Fixed(Covered::kLayoutHot, r.Between(1, 40), false, LOAM_TYPE_HOT);
+  b.Fixed(Covered::kLayoutHot, r.Between(65, 100), true, LOAM_TYPE_HOT);
+  b.Fixed(Covered::kLayoutAligned, r.Between(1, 30), false, 0,
+          size_t{16} << r.Below(9));
+  b.Fixed(Covered::kLayoutAligned, r.Between(1, 30), false, LOAM_TYPE_HOT,
+          size_t{32} << r.Below(8));
+  b.Fixed(Covered::kLayoutLargeFixed, r.Between(4097, 6000), r.Percent(50));
+  b.Noscan(Covered::kLayoutNoscan, r.Between(1, 400));
+  b.Noscan(Covered::kLayoutNoscan, r.Between(1, 40));
+  b.Array(Covered::kLayoutValueArray, {}, 0, {LOAM_VALUE}, kWord);
+  const size_t prefix = r.Between(1, 5);
+  const size_t record = r.Between(2, 7);
+  b.Array(Covered::kLayoutRecordArray, b.RandomKinds(prefix, true),
+          prefix * kWord, b.RandomKinds(record, r.Percent(50)), record * kWord);
+  b.Array(Covered::kLayoutRecordArray, b.RandomKinds(1, false), kWord,
+          {LOAM_DATA, LOAM_POINTER, LOAM_VALUE}, 3 * kWord);
+  b.Array(Covered::kLayoutNoscanArray, {}, r.Below(20), {}, r.Between(1, 20));
+  b.Array(Covered::kLayoutPrefixArray, {LOAM_POINTER, LOAM_VALUE}, 2 * kWord,
+          {}, r.Between(1, 20));
+  b.Traced(Covered::kLayoutTraced, r.Between(2, 32) * kWord, 0, 0);
+  b.Traced(Covered::kLayoutTraced, r.Between(2, 32) * kWord, 0,
+           LOAM_TYPE_TRACE_STOPPED | LOAM_TYPE_HOT);
+  b.Traced(Covered::kLayoutTracedArray, kWord, kWord, 0);
+  return b.ok();
+}
+
+UntypedLayouts::UntypedLayouts() {
+  bytes.name = "bytes";
+  bytes.element_bytes = 1;
+  slots.name = "slots";
+  slots.element_bytes = kWord;
+  slots.element = {LOAM_VALUE};
+  ambiguous.name = "ambiguous";
+  ambiguous.element_bytes = kWord;
+  ambiguous.element = {LOAM_AMBIGUOUS};
+  bitmap.name = "bitmap";
+}
+
+}  // namespace loam_test

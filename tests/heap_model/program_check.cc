@@ -1,0 +1,163 @@
+// Comparing the heap with the model.
+
+#include <cinttypes>
+#include <cstring>
+
+#include "tests/heap_model/program.h"
+
+namespace loam_test {
+namespace {
+
+struct Walk {
+  const Model* model;
+  size_t seen = 0;
+  const void* bad = nullptr;
+  const char* problem = nullptr;
+};
+
+const char* Problem(const Model& model, uintptr_t address, size_t size,
+                    const loam_type* type) {
+  const auto found = model.objects().find(address);
+  if (found == model.objects().end()) return "should be gone";
+  const Object& object = *found->second;
+  if (object.cell_size != size) return "has another size";
+  if (object.layout->type != type) return "has another type";
+  return nullptr;
+}
+
+}  // namespace
+
+int Program::OnWalk(void* object, size_t size, const loam_type* type,
+                    void* data) {
+  auto* walk = static_cast<Walk*>(data);
+  walk->seen++;
+  const char* problem =
+      Problem(*walk->model, reinterpret_cast<uintptr_t>(object), size, type);
+  if (problem == nullptr) return 1;
+  walk->bad = object;
+  walk->problem = problem;
+  return 0;
+}
+
+void Program::Check() {
+  const uint64_t gone_before = model_.removed_objects();
+  const uint64_t fibers_before = model_.removed_fibers();
+  if (loam_collect(m_, LOAM_COLLECT_FULL) != LOAM_OK) {
+    Fail("%s", loam_last_error());
+    return;
+  }
+  Count(Covered::kCheckedGone, model_.removed_objects() - gone_before);
+  Count(Covered::kFiberDied, model_.removed_fibers() - fibers_before);
+  loam_stats stats;
+  stats.struct_size = sizeof(stats);
+  if (loam_heap_stats(heap_, &stats) != LOAM_OK) Fail("%s", loam_last_error());
+  if (stats.cycles != model_.cycles()) {
+    Fail("%" PRIu64 " cycles, announced were %" PRIu64, stats.cycles,
+         model_.cycles());
+  }
+  if (stats.live_objects != model_.reached_objects()) {
+    Fail("%" PRIu64 " objects marked, %" PRIu64 " are reachable",
+         stats.live_objects, model_.reached_objects());
+  }
+  if (stats.finalizers_set != model_.finalizers_set() ||
+      stats.finalizers_waiting != model_.pending()) {
+    Fail("%" PRIu64 " finalizers set, %" PRIu64 " waiting; should be %zu, %zu",
+         stats.finalizers_set, stats.finalizers_waiting,
+         model_.finalizers_set(), model_.pending());
+  }
+  Walk walk;
+  walk.model = &model_;
+  if (loam_heap_walk(m_, OnWalk, &walk) != LOAM_OK) {
+    Fail("%s", loam_last_error());
+  }
+  if (walk.problem != nullptr) Fail("object %p %s", walk.bad, walk.problem);
+  // No two objects of a walk have one address, since cells do not overlap.
+  if (walk.problem == nullptr && walk.seen != model_.objects().size()) {
+    Fail("the walk saw %zu of %zu objects", walk.seen, model_.objects().size());
+  }
+  for (const auto& [address, object] : model_.objects()) {
+    if (failed()) return;
+    CheckObject(*object);
+  }
+  Count(Covered::kCheckedObjects, model_.objects().size());
+  const auto report = [](const char* line, void* data) {
+    static_cast<Program*>(data)->Fail("loam_heap_check: %s", line);
+  };
+  const loam_check_level level =
+      random_.Percent(20) ? LOAM_CHECK_FULL : LOAM_CHECK_QUICK;
+  if (loam_heap_check(m_, level, report, this) != LOAM_OK) {
+    Fail("%s", loam_last_error());
+  }
+}
+
+void Program::CheckTiny(const Object& object) {
+  for (const TinyPart& part : object.tiny) {
+    const auto* bytes =
+        reinterpret_cast<const char*>(object.address) + part.offset;
+    const loam_word expected[2] = {DataWord(part.content, 0),
+                                   DataWord(part.content, 1)};
+    if (memcmp(bytes, expected, part.size) != 0) {
+      Fail("tiny object of %zu bytes at %p has changed", part.size,
+           static_cast<const void*>(bytes));
+    }
+  }
+}
+
+void Program::CheckObject(const Object& object) {
+  if (!object.tiny.empty()) {
+    CheckTiny(object);
+    return;
+  }
+  const auto* words = reinterpret_cast<const loam_word*>(object.address);
+  for (size_t i = 0; i < object.words(); i++) {
+    const loam_word expected = object.Expected(i);
+    if (words[i] != expected) {
+      Fail("%s at %p, %zu bytes: word %zu (kind %d) is %#zx, not %#zx",
+           object.layout->name.c_str(), static_cast<const void*>(words),
+           object.size, i, object.KindAt(i), words[i], expected);
+      return;
+    }
+  }
+  const auto* bytes = reinterpret_cast<const char*>(words);
+  const size_t whole = object.words() * kWord;
+  const loam_word last =
+      object.size > whole ? object.Expected(object.words()) : 0;
+  if (memcmp(bytes + whole, &last, object.size - whole) != 0) {
+    Fail("%s at %p, %zu bytes: the last bytes have changed",
+         object.layout->name.c_str(), static_cast<const void*>(words),
+         object.size);
+  }
+  // A large bitmap object shares its cell with its bitmaps.
+  if (!object.check_tail || !object.own_kinds.empty()) return;
+  for (size_t i = object.size; i < object.cell_size; i++) {
+    if (bytes[i] == 0) continue;
+    Fail("%s at %p, %zu bytes: byte %zu of the cell is not zero",
+         object.layout->name.c_str(), static_cast<const void*>(words),
+         object.size, i);
+    return;
+  }
+}
+
+// The questions about addresses, inside and outside of objects.
+void Program::QueryAddress() {
+  if (seen_.empty()) return;
+  const Object* object = PickReachable();
+  if (object == nullptr) return;
+  const uintptr_t address = object->address + random_.Below(object->extent);
+  const auto* interior = reinterpret_cast<const void*>(address);
+  if (loam_object_base(heap_, interior) !=
+          reinterpret_cast<void*>(object->address) ||
+      !loam_is_live_object(heap_, interior) ||
+      loam_object_size(heap_, interior) != object->cell_size ||
+      loam_type_of(heap_, interior) != object->layout->type) {
+    Fail("wrong facts about %p inside %p", interior,
+         reinterpret_cast<void*>(object->address));
+  }
+  if (loam_is_live_object(heap_, &seen_) ||
+      loam_object_base(heap_, nullptr) != nullptr ||
+      loam_object_size(heap_, &seen_) != 0) {
+    Fail("addresses outside of the heap are taken for objects");
+  }
+}
+
+}  // namespace loam_test

@@ -1,0 +1,38 @@
+// The random numbers of a program: the same on every machine for a seed.
+
+#ifndef LOAM_TESTS_HEAP_MODEL_RANDOM_H_
+#define LOAM_TESTS_HEAP_MODEL_RANDOM_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace loam_test {
+
+// The finaliser of splitmix64: every bit of the result depends on every bit of
+// the argument.
+constexpr uint64_t Mix(uint64_t x) {
+  x += 0x9e3779b97f4a7c15ULL;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+  return x ^ (x >> 31);
+}
+
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(Mix(seed)) {}
+
+  uint64_t Next() { return Mix(state_++); }
+  // 0 to n - 1; n is small, so the bias does not matter.
+  size_t Below(size_t n) { return static_cast<size_t>(Next() % n); }
+  size_t Between(size_t first, size_t last) {
+    return first + Below(last - first + 1);
+  }
+  bool Percent(unsigned chance) { return Below(100) < chance; }
+
+ private:
+  uint64_t state_;
+};
+
+}  // namespace loam_test
+
+#endif  // LOAM_TESTS_HEAP_MODEL_RANDOM_H_
