@@ -8,14 +8,16 @@
 // more than half the time on collecting, the limit is exceeded instead, and
 // said so.
 //
-// Guarded by the stop: called by the collector, except trigger(), which any
-// mutator reads.
+// EndCycle is the collector's; any thread may read the trigger and change
+// options.
 
 #ifndef LOAM_RUNTIME_GC_GC_PACER_H_
 #define LOAM_RUNTIME_GC_GC_PACER_H_
 
 #include <atomic>
 #include <cstdint>
+
+#include "runtime/base/mutex.h"
 
 namespace loam {
 
@@ -46,33 +48,30 @@ class GcPacer {
 
   // Sets the next trigger. True if the memory limit is exceeded from now on,
   // and was not before.
-  bool EndCycle(const CycleMeasurement& cycle);
+  bool EndCycle(const CycleMeasurement& cycle) LOAM_EXCLUDES(lock_);
 
-  // Options may change at any time, on any thread. A new percentage or fixed
-  // size sets the trigger at once; the memory limit joins in at the next
-  // cycle's end.
-  void set_gc_percent(uint32_t percent);
-  void set_fixed_bytes(uint64_t bytes);
-  void set_memory_limit(uint64_t bytes) {
-    memory_limit_.store(bytes, std::memory_order_relaxed);
-  }
-  PacerOptions options() const;
+  // Options may change at any time, on any thread: the trigger follows at once,
+  // from what the last cycle found.
+  void set_gc_percent(uint32_t percent) LOAM_EXCLUDES(lock_);
+  void set_fixed_bytes(uint64_t bytes) LOAM_EXCLUDES(lock_);
+  void set_memory_limit(uint64_t bytes) LOAM_EXCLUDES(lock_);
+  PacerOptions options() LOAM_EXCLUDES(lock_);
 
  private:
-  uint64_t PolicyTrigger(uint64_t live) const;
+  uint64_t PolicyTrigger(uint64_t live) const LOAM_REQUIRES(lock_);
+  // The trigger that the memory limit asks for, UINT64_MAX without one.
+  uint64_t LimitedTrigger() const LOAM_REQUIRES(lock_);
+  void UpdateTrigger() LOAM_REQUIRES(lock_);
 
-  const bool fixed_;
-  // Relaxed: independent settings.
-  std::atomic<uint32_t> gc_percent_;
-  std::atomic<uint64_t> minimum_bytes_;
-  std::atomic<uint64_t> fixed_bytes_;
-  std::atomic<uint64_t> memory_limit_;
+  SpinLock lock_;
+  PacerOptions options_ LOAM_GUARDED_BY(lock_);
+  // The last cycle; zeroes before the first.
+  CycleMeasurement last_ LOAM_GUARDED_BY(lock_) = {};
+  // Of time, a moving average over cycles.
+  double pause_share_ LOAM_GUARDED_BY(lock_) = 0;
+  bool exceeding_limit_ LOAM_GUARDED_BY(lock_) = false;
   // Relaxed: mutators may see an old trigger for a moment.
-  std::atomic<uint64_t> trigger_;
-  std::atomic<uint64_t> last_live_{0};  // live and external, of the last cycle
-  uint64_t last_cycle_end_ns_ = 0;
-  double pause_share_ = 0;  // of time, a moving average over cycles
-  bool exceeding_limit_ = false;
+  std::atomic<uint64_t> trigger_{0};
 };
 
 }  // namespace loam

@@ -222,6 +222,8 @@ void Safepoints::Detach(SafepointState* m) {
   UnlinkFromHeap(m);
   m->thread.store(nullptr, std::memory_order_relaxed);
   context->Unlink(m);
+  // Requests of a stop that is under way are not for a later attachment.
+  m->word->fetch_and(~(kWordStop | kWordThread), std::memory_order_relaxed);
   changed_.NotifyAll();
 }
 

@@ -96,6 +96,11 @@ bool GcBits::ReserveFor(size_t cells) {
   return true;
 }
 
+void GcBits::CancelReservation(size_t cells) {
+  MutexLock lock(&mutex_);
+  reserved_ -= BytesFor(cells);
+}
+
 void GcBits::Unreserve(size_t cells) {
   MutexLock lock(&mutex_);
   reserved_ -= BytesFor(cells);

@@ -41,6 +41,8 @@ class GcBits {
   // Buys room for the bits of a span of `cells` cells, in every epoch from now
   // on. False when out of memory.
   [[nodiscard]] bool ReserveFor(size_t cells) LOAM_EXCLUDES(mutex_);
+  // The span was not made after all, and took no bits.
+  void CancelReservation(size_t cells) LOAM_EXCLUDES(mutex_);
   // The span is gone. Its bits stay readable for the rest of their epochs.
   void Unreserve(size_t cells) LOAM_EXCLUDES(mutex_);
 

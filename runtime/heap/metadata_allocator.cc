@@ -8,6 +8,12 @@ namespace {
 
 constexpr size_t kBlockBytes = 64 << 10;
 
+// A bit for every granule, and a lock.
+size_t BookkeepingBytes(size_t granules) {
+  return AlignUp(BitmapWords(granules) * sizeof(uint64_t) + sizeof(SpinLock),
+                 kOsPageBytes);
+}
+
 }  // namespace
 
 PersistentAllocator::~PersistentAllocator() {
@@ -61,8 +67,7 @@ bool SparseRegion::Reserve(MemoryLedger* ledger, size_t bytes) {
   ledger_ = ledger;
   bytes = AlignUp(bytes, kOsPageBytes);
   const size_t granules = bytes / kOsPageBytes;
-  const size_t bitmap_bytes =
-      AlignUp(BitmapWords(granules) * sizeof(uint64_t), kOsPageBytes);
+  const size_t bitmap_bytes = BookkeepingBytes(granules);
   // The bitmap itself, at the end of the region, is charged in full: a bit per
   // 4 KiB.
   if (!ledger->TryCharge(MemoryLedger::Use::kMetadata, bitmap_bytes)) {
@@ -76,6 +81,7 @@ bool SparseRegion::Reserve(MemoryLedger* ledger, size_t bytes) {
   base_ = reinterpret_cast<char*>(base);
   bytes_ = bytes;
   committed_ = reinterpret_cast<std::atomic<uint64_t>*>(base + bytes);
+  lock_ = reinterpret_cast<SpinLock*>(committed_ + BitmapWords(granules));
   return true;
 }
 
@@ -83,7 +89,7 @@ void SparseRegion::Release() {
   if (base_ == nullptr) return;
   const size_t granules = bytes_ / kOsPageBytes;
   const size_t bitmap_words = BitmapWords(granules);
-  size_t charged = AlignUp(bitmap_words * sizeof(uint64_t), kOsPageBytes);
+  size_t charged = BookkeepingBytes(granules);
   const size_t total = bytes_ + charged;
   for (size_t i = 0; i < bitmap_words; i++) {
     charged += std::popcount(committed_[i].load(std::memory_order_relaxed)) *
@@ -101,12 +107,12 @@ bool SparseRegion::EnsureCommitted(size_t offset, size_t bytes) {
     std::atomic<uint64_t>& word = committed_[g / kBitsPerWord];
     const uint64_t bit = uint64_t{1} << (g % kBitsPerWord);
     if ((word.load(std::memory_order_relaxed) & bit) != 0) continue;
+    const SpinLockHolder lock(lock_);
+    if ((word.load(std::memory_order_relaxed) & bit) != 0) continue;
     if (!ledger_->TryCharge(MemoryLedger::Use::kMetadata, kOsPageBytes)) {
       return false;
     }
-    if ((word.fetch_or(bit, std::memory_order_relaxed) & bit) != 0) {
-      ledger_->Refund(MemoryLedger::Use::kMetadata, kOsPageBytes);  // Lost.
-    }
+    word.fetch_or(bit, std::memory_order_relaxed);
   }
   return true;
 }

@@ -120,9 +120,10 @@ class SparseRegion {
   MemoryLedger* ledger_ = nullptr;
   char* base_ = nullptr;
   size_t bytes_ = 0;
-  // Bit g: granule g has been charged. Set with relaxed compare-and-swap: the
-  // memory itself needs no ordering, the OS provides it.
+  // Bit g: granule g has been charged. Set under lock_, read without; relaxed:
+  // the memory itself needs no ordering, the OS provides it.
   std::atomic<uint64_t>* committed_ = nullptr;
+  SpinLock* lock_ = nullptr;  // behind the bitmap: a region is copied about
 };
 
 // A table of `capacity` zero-initialised T, any of which may be read before it

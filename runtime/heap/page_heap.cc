@@ -86,7 +86,7 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
     if (base == 0) span = nullptr;
   }
   if (span == nullptr) {
-    gc_bits_.Unreserve(cells);
+    gc_bits_.CancelReservation(cells);
     return nullptr;
   }
   // Nobody else can see the span until its pages point to it.

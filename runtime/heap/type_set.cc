@@ -246,7 +246,9 @@ const char* TypeSet::CopyString(const char* string) {
 
 Status TypeSet::CopyLayout(const TypeInfo& info, Type* type,
                            ErrorMessage* message) {
-  MapBuilder prefix(&persistent_, info.name, "fields", info.size);
+  MapBuilder prefix(&persistent_, info.name,
+                    info.word_kinds != nullptr ? "word_kinds" : "fields",
+                    info.size);
   MapBuilder element(&persistent_, info.name, "element_fields",
                      info.element_size);
   for (size_t i = 0; i < info.field_count; i++) {

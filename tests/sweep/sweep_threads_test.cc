@@ -57,7 +57,7 @@ TEST(SweepThreadsTest, EachSpanIsSweptOnce) {
   EXPECT_EQ(heap.counters()->swept_spans.Get(), kSpans);
   EXPECT_EQ(freed.load(), kSpans / 5);
   EXPECT_EQ(heap.pages()->stats().spans, kSpans - kSpans / 5);
-  heap.sweeper()->SweepAll();
+  heap.sweeper()->SweepAllAndWait();
   ASSERT_NO_FATAL_FAILURE(heap.Check());
 }
 
@@ -78,7 +78,7 @@ TEST(SweepThreadsTest, SweepAllWaitsForTheOthers) {
     });
     std::atomic<size_t> unswept{0};
     OnThreads([&](size_t) {
-      heap.sweeper()->SweepAll();
+      heap.sweeper()->SweepAllAndWait();
       for (const Span* span : spans) {
         if (heap.StateOf(span) != SweepState::kSwept) unswept++;
       }
@@ -169,7 +169,7 @@ TEST(SweepThreadsTest, AllocationAndSweepingAtOnce) {
     ASSERT_NO_FATAL_FAILURE(heap.Check());
   }
   heap.CycleThatMarksNothing();
-  heap.sweeper()->SweepAll();
+  heap.sweeper()->SweepAllAndWait();
   EXPECT_EQ(heap.pages()->stats().spans, 0);
   EXPECT_EQ(heap.counters()->live_estimate.Get(), 0);
 }
