@@ -357,22 +357,21 @@ loam_status loam_fork_prepare(loam_mutator* m) {
   // What is left to sweep is swept, so that the child starts with clean lists.
   mutator->runtime->StopTheWorld(mutator);
   mutator->runtime->FlushAndSweep();
-  // Threads that are not attached, or native, may be adding roots.
-  mutator->runtime->roots()->LockForFork();
+  mutator->runtime->LockForFork();
   return LOAM_OK;
 }
 
 void loam_fork_parent(loam_mutator* m) {
   Mutator* mutator = RequireMutator(m, "loam_fork_parent");
   RequirePrepared(mutator, "loam_fork_parent");
-  mutator->runtime->roots()->UnlockAfterFork();
+  mutator->runtime->UnlockAfterFork();
   mutator->runtime->StartTheWorld(mutator);
 }
 
 void loam_fork_child(loam_mutator* m) {
   Mutator* mutator = RequireMutator(m, "loam_fork_child");
   RequirePrepared(mutator, "loam_fork_child");
-  mutator->runtime->roots()->UnlockAfterFork();
+  mutator->runtime->UnlockAfterFork();
   mutator->runtime->ResetAfterFork(mutator);
   mutator->runtime->StartTheWorld(mutator);
 }

@@ -84,7 +84,8 @@ typedef struct loam_callbacks {
   int (*out_of_memory)(loam_heap* heap, size_t requested, void* data);
   void (*cycle_begin)(loam_heap* heap, const loam_cycle_info* info, void* data);
   void (*cycle_end)(loam_heap* heap, const loam_cycle_info* info, void* data);
-  /* One line without the newline. NULL: warnings go to standard error. */
+  /* One line without the newline; perhaps while the world is stopped. NULL:
+   * warnings go to standard error. */
   void (*log)(loam_heap* heap, const char* line, void* data);
   /* The message has been printed to standard error; return and the process
    * aborts. */
@@ -106,7 +107,8 @@ typedef struct loam_options {
   uint64_t
       minimum_heap_bytes;   /* the trigger is never below. LOAM_MINIMUM_HEAP */
   uint64_t fixed_heap_size; /* fixed policy. LOAM_FIXED_HEAP */
-  /* Hard: committed bytes, metadata included, never exceed it; 0: none.
+  /* Hard: committed bytes, metadata included, never exceed it; 0: none. Not
+   * counted are the type set, a page per thread, and what checking needs.
    * LOAM_HEAP_LIMIT */
   uint64_t heap_limit;
   /* Soft: collect more often to stay below. LOAM_MEMORY_LIMIT */
@@ -147,7 +149,7 @@ LOAM_API loam_status loam_heap_destroy(loam_heap* heap);
 /* The set given at creation, or the heap's own. */
 LOAM_API loam_type_set* loam_heap_types(loam_heap* heap);
 
-/* Changeable later; the new value counts from the next trigger computation. */
+/* Changeable later, with effect at once. */
 LOAM_API loam_status loam_heap_set_gc_percent(loam_heap* heap,
                                               uint32_t percent);
 LOAM_API loam_status loam_heap_set_fixed_size(loam_heap* heap, uint64_t bytes);

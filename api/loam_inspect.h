@@ -43,7 +43,8 @@ typedef struct loam_stats {
 LOAM_API loam_status loam_heap_stats(loam_heap* heap, loam_stats* stats);
 
 /* One object: its address, the bytes of its cell that are its own, its type or
- * NULL. Return 0 to end the walk. */
+ * NULL. Return 0 to end the walk. Must not allocate, or call anything else that
+ * takes the mutator. */
 typedef int (*loam_walk_fn)(void* object, size_t size, const loam_type* type,
                             void* data);
 /* Stops the world, finishes sweeping and visits every allocated object, in no
@@ -51,6 +52,9 @@ typedef int (*loam_walk_fn)(void* object, size_t size, const loam_type* type,
  * Safepoint. Several tiny objects in one cell are visited as one. */
 LOAM_API loam_status loam_heap_walk(loam_mutator* m, loam_walk_fn fn,
                                     void* data);
+
+/* For these three, the thread runs in the heap, or something keeps the object
+ * alive. */
 
 /* The bytes an object may use: its size rounded up to its cell; 0 if `object`
  * is not inside an object of this heap. */

@@ -149,7 +149,9 @@ typedef struct loam_unwind_point {
   uint32_t gc_disabled_depth;
 } loam_unwind_point;
 
-/* May be called in native state. */
+/* May be called in native state. A jump out of native state first pops, or
+ * leaves native under, whatever frames it skips: a collector may be reading
+ * them until then. What loam_stop_the_world has nested is not restored. */
 LOAM_API void loam_unwind_save(loam_mutator* m, loam_unwind_point* point);
 /* Leaves native state if the point was saved in running state: a safepoint
  * then. Fatal if the current fiber is not the one of the point. */

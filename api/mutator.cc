@@ -263,7 +263,10 @@ void* loam_alloc_immortal(loam_mutator* m, const loam_type* type) {
   void* object = loam_alloc_slow(m, type);
   if (object == nullptr) return nullptr;
   // No safepoint lies between: the object needs no root yet.
-  if (!mutator->runtime->roots()->AddImmortal(Address(object))) {
+  RootSet* roots = mutator->runtime->roots();
+  if (!roots->AddImmortal(Address(object)) &&
+      (mutator->runtime->ReleaseMemory() == 0 ||
+       !roots->AddImmortal(Address(object)))) {
     ErrorMessage message;
     message.Format("loam_alloc_immortal: out of memory for the root's record");
     (void)Report(mutator->runtime, Status::kOutOfMemory, message);
@@ -364,6 +367,10 @@ void* loam_exchange_pointer(loam_mutator* m, void* object, void* slot,
 int loam_compare_exchange_value(loam_mutator* m, void* object, void* slot,
                                 loam_word* expected, loam_word word) {
   Mutator* mutator = RequireMutator(m, "loam_compare_exchange_value");
+  if (mutator->barrier_word != 0) {
+    CheckStoreTarget(mutator, "loam_compare_exchange_value", object, slot,
+                     word);
+  }
   const bool stored = SlotRef(slot).compare_exchange_strong(
       *expected, word, std::memory_order_seq_cst);
   // Recorded afterwards, since only then it is known; no safepoint lies

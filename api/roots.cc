@@ -28,6 +28,15 @@ loam_status OutOfMemory(Runtime* runtime, const char* call) {
   return Report(runtime, Status::kOutOfMemory, message);
 }
 
+// record() again, after giving free pages back to the OS, if it had no memory:
+// under heap_limit they count like pages in use.
+template <typename Record>
+auto WithFreePages(Runtime* runtime, Record&& record) {
+  auto* result = record();
+  if (result == nullptr && runtime->ReleaseMemory() > 0) result = record();
+  return result;
+}
+
 loam_status AddRange(loam_heap* heap, void* slots, size_t count,
                      loam_word_kind kind, const char* name, loam_root** root,
                      const char* call) {
@@ -66,7 +75,9 @@ loam_status AddProvider(Runtime* runtime, loam_root_provider_fn fn, void* data,
     return InvalidArgument(runtime, call, fn == nullptr ? "fn" : "root",
                            "is NULL");
   }
-  RootRecord* record = runtime->roots()->AddProvider(fn, data, name, list);
+  RootRecord* record = WithFreePages(runtime, [&] {
+    return runtime->roots()->AddProvider(fn, data, name, list);
+  });
   if (record == nullptr) return OutOfMemory(runtime, call);
   *root = Wrap(record);
   return LOAM_OK;
@@ -77,8 +88,10 @@ RootStack* CurrentStack(loam_mutator* m) { return Unwrap(m)->root_stack; }
 loam_handle NewHandle(loam_mutator* m, loam_word word, loam_word_kind kind,
                       const char* call) {
   RequireNonNull(m, call, "m");
-  RootSet* roots = Unwrap(m)->runtime->roots();
-  HandleSlot* handle = CurrentStack(m)->NewHandle(roots, word, kind);
+  Runtime* runtime = Unwrap(m)->runtime;
+  HandleSlot* handle = WithFreePages(runtime, [&] {
+    return CurrentStack(m)->NewHandle(runtime->roots(), word, kind);
+  });
   if (handle == nullptr) (void)OutOfMemory(Unwrap(m)->runtime, call);
   return reinterpret_cast<loam_handle>(handle);
 }
@@ -218,8 +231,9 @@ loam_status loam_global_create(loam_heap* heap, loam_word_kind kind,
     return InvalidArgument(runtime, kCall, "kind",
                            "must be LOAM_VALUE or LOAM_POINTER");
   }
-  GlobalRecord* record =
-      runtime->roots()->AddGlobal(static_cast<WordKind>(kind), word);
+  GlobalRecord* record = WithFreePages(runtime, [&] {
+    return runtime->roots()->AddGlobal(static_cast<WordKind>(kind), word);
+  });
   if (record == nullptr) return OutOfMemory(runtime, kCall);
   *global = Wrap(record);
   return LOAM_OK;
@@ -291,6 +305,7 @@ void loam_unwind_to(loam_mutator* m, const loam_unwind_point* point) {
   Runtime* runtime = mutator->runtime;
   auto* stack = reinterpret_cast<RootStack*>(point->stack);
   if (mutator->root_stack != stack) {
+    const ScopedFatalContext context(runtime->fatal_context());
     FatalMisuse(
         "loam_unwind_to: point: was saved on another fiber than the current "
         "one; switch back first");
@@ -333,7 +348,8 @@ loam_status loam_fiber_create(loam_heap* heap, void* owner,
     return InvalidArgument(runtime, kCall, "owner",
                            "is no object of this heap");
   }
-  Fiber* created = runtime->roots()->AddFiber(Address(owner));
+  Fiber* created = WithFreePages(
+      runtime, [&] { return runtime->roots()->AddFiber(Address(owner)); });
   if (created == nullptr) return OutOfMemory(runtime, kCall);
   *fiber = Wrap(created);
   return LOAM_OK;
@@ -356,6 +372,7 @@ loam_status loam_fiber_destroy(loam_fiber* fiber) {
 
 void loam_fiber_switch(loam_mutator* m, loam_fiber* fiber) {
   Mutator* mutator = RequireMutator(m, "loam_fiber_switch");
+  const ScopedFatalContext context(mutator->runtime->fatal_context());
   Fiber* next = Unwrap(fiber);
   Fiber* previous = mutator->roots.current_fiber;
   if (next == previous) return;

@@ -80,6 +80,15 @@ loam_status loam_type_register(loam_type_set* set, const loam_type_info* info,
   if ((info->flags & ~kKnownFlags) != 0) {
     return InvalidArgument(nullptr, kCall, "info.flags", "has unknown bits");
   }
+  constexpr size_t kMaxFields = 1 << 24;
+  if (info->field_count > kMaxFields ||
+      info->element_field_count > kMaxFields) {
+    return InvalidArgument(nullptr, kCall,
+                           info->field_count > kMaxFields
+                               ? "info.field_count"
+                               : "info.element_field_count",
+                           "is more than 16,777,216");
+  }
   if (info->dispose != nullptr || (info->flags & LOAM_TYPE_DISPOSE_QUEUED)) {
     ErrorMessage message;
     message.Format("%s: info.dispose: not supported yet", kCall);

@@ -85,6 +85,12 @@ void EndFreshObjects(Mutator* m) {
 
 void CheckStore(Mutator* m, const char* call, const void* object,
                 const void* slot, uintptr_t word) {
+  CheckStoreTarget(m, call, object, slot, word);
+  m->runtime->store_shadow().Record(reinterpret_cast<uintptr_t>(slot), word);
+}
+
+void CheckStoreTarget(Mutator* m, const char* call, const void* object,
+                      const void* slot, uintptr_t word) {
   Runtime* runtime = m->runtime;
   const ScopedFatalContext context(runtime->fatal_context());
   CheckThread(m, call);
@@ -113,7 +119,27 @@ void CheckStore(Mutator* m, const char* call, const void* object,
     FatalMisuse("%s: slot: the object at %p (%s) has no slots", call, object,
                 type != nullptr ? type->name : "bytes");
   }
-  runtime->store_shadow().Record(address, word);
+  const WordKind kind = SlotKindAt(*span, cell, address);
+  if (kind == WordKind::kData) {
+    const Type* type = span->TypeOf(cell);
+    FatalMisuse(
+        "%s: slot: offset %zu of the object at %p (%s) is data, which the "
+        "collector does not look at",
+        call, address - cell, object, type != nullptr ? type->name : "untyped");
+  }
+  const uintptr_t target = kind == WordKind::kValue
+                               ? DecodeValue(runtime->options().encoding, word)
+                               : (kind == WordKind::kPointer ? word : 0);
+  const Span* target_span = runtime->page_heap()->FindSpan(target);
+  if (target_span == nullptr) return;
+  const size_t index = target_span->CellIndex(target);
+  if (index >= target_span->cell_count || !target_span->IsAllocated(index)) {
+    FatalMisuse(
+        "%s: word: %#zx refers to a free cell: the object was unreachable at "
+        "an "
+        "earlier collection, so it was not rooted then",
+        call, word);
+  }
 }
 
 void CheckThreadNow(const Mutator* m, const char* call) {

@@ -28,6 +28,10 @@ void EndCheckingStores(Mutator* m);
 void AddFreshObject(Mutator* m, void* object, size_t bytes);
 // A safepoint: what fresh objects hold now counts as stored.
 void EndFreshObjects(Mutator* m);
+// Fatal unless `slot` is one of `object`'s that may hold a reference, and
+// `word` refers to no free cell.
+void CheckStoreTarget(Mutator* m, const char* call, const void* object,
+                      const void* slot, uintptr_t word);
 // What the store functions do while the barrier word is set: checks the
 // arguments and records the store. `call` is for messages.
 void CheckStore(Mutator* m, const char* call, const void* object,

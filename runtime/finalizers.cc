@@ -19,7 +19,10 @@ Status Runtime::SetFinalizer(Mutator* /*m*/, void* object,
   // The sweeper of this span may be deciding what its dead objects' finalizers
   // mean: ours must not join them before it is done.
   sweeper_.EnsureSwept(span);
-  const Status status = specials_.SetFinalizer(span, cell, function, data);
+  Status status = specials_.SetFinalizer(span, cell, function, data);
+  if (status == Status::kOutOfMemory && ReleaseMemory() > 0) {
+    status = specials_.SetFinalizer(span, cell, function, data);
+  }
   if (status == Status::kWrongState) {
     message->Format("loam_finalizer_set: object: %p has a finalizer already",
                     object);

@@ -1,5 +1,8 @@
 #include "runtime/options.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <cinttypes>
 #include <cstdlib>
@@ -206,6 +209,26 @@ Status ApplyEnvironment(RuntimeOptions* options, ErrorMessage* message) {
     }
   }
   return Status::kOk;
+}
+
+void ReportUnknownVariables(void (*report)(void* data, const char* line),
+                            void* data) {
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; entry++) {
+    if (strncmp(*entry, "LOAM_", 5) != 0) continue;
+    if (strncmp(*entry, "LOAM_TEST_", 10) == 0) continue;
+    const size_t length = strcspn(*entry, "=");
+    bool known = false;
+    for (const Variable& variable : kVariables) {
+      known |= strlen(variable.name) == length &&
+               strncmp(variable.name, *entry, length) == 0;
+    }
+    if (known) continue;
+    char line[160];
+    snprintf(line, sizeof(line),
+             "environment variable %.*s is none of loam's, and ignored",
+             static_cast<int>(std::min<size_t>(length, 64)), *entry);
+    report(data, line);
+  }
 }
 
 Status CheckOptionRanges(const RuntimeOptions& o, ErrorMessage* message) {

@@ -66,6 +66,11 @@ struct RuntimeOptions {
 // variable that cannot be read.
 Status ApplyEnvironment(RuntimeOptions* options, ErrorMessage* message);
 
+// Calls report for each LOAM_* variable that is none of the above, since it is
+// probably a misspelling. (LOAM_TEST_* belongs to tests.)
+void ReportUnknownVariables(void (*report)(void* data, const char* line),
+                            void* data);
+
 // Checks ranges, and that settings go together.
 Status CheckOptionRanges(const RuntimeOptions& options, ErrorMessage* message);
 

@@ -97,6 +97,11 @@ Status Runtime::Create(const RuntimeOptions& given, Runtime** result,
         options.heap_limit);
     return Status::kOutOfMemory;
   }
+  ReportUnknownVariables(
+      [](void* data, const char* line) {
+        static_cast<Runtime*>(data)->Log(line);
+      },
+      runtime);
   *result = runtime;
   return Status::kOk;
 }
@@ -117,7 +122,8 @@ bool Runtime::Initialize() {
 }
 
 Status Runtime::Destroy(ErrorMessage* message) {
-  const uint32_t mutators = safepoints_.mutator_count();
+  // Acquire pairs with the release at the end of Detach.
+  const uint32_t mutators = attached_.load(std::memory_order_acquire);
   if (mutators != 0) {
     message->Format(
         "loam_heap_destroy: heap: '%s' has %u mutator%s attached; detach first",
@@ -147,6 +153,15 @@ Status Runtime::Destroy(ErrorMessage* message) {
 
 Status Runtime::Attach(const char* name, Mutator** result,
                        ErrorMessage* message) {
+  Status status = TryAttach(name, result, message);
+  if (status == Status::kOutOfMemory && ReleaseMemory() > 0) {
+    status = TryAttach(name, result, message);
+  }
+  return status;
+}
+
+Status Runtime::TryAttach(const char* name, Mutator** result,
+                          ErrorMessage* message) {
   if (Mutator* m = Current()) {
     message->Format(
         "loam_mutator_attach: heap: this thread has mutator '%s' on heap '%s' "
@@ -182,6 +197,7 @@ Status Runtime::Attach(const char* name, Mutator** result,
     message->Format("loam_mutator_attach: no memory for another mutator");
     return Status::kOutOfMemory;
   }
+  attached_.fetch_add(1, std::memory_order_relaxed);
   *result = m;
   return Status::kOk;
 }
@@ -214,6 +230,8 @@ Status Runtime::Detach(Mutator* m, ErrorMessage* message) {
   roots_.ReleaseMutator(&m->roots);
   safepoints_.Detach(&m->safepoint);
   DestroyMutator(m);
+  // Last: from here on another thread may destroy the heap.
+  attached_.fetch_sub(1, std::memory_order_release);
   return Status::kOk;
 }
 
@@ -237,6 +255,10 @@ void Runtime::OnThreadEnd(SafepointState* state) {
   }
   m->root_stack->frames = nullptr;
   m->roots.own_stack.frames = nullptr;
+  for (; m->gc_disabled_depth > 0; m->gc_disabled_depth--) {
+    runtime->cycle_.Enable();
+  }
+  while (m->world_stops > 0) runtime->StartTheWorld(m);
   m->thread_ended = true;
   runtime->EnterNative(m);
 }
@@ -295,14 +317,28 @@ void Runtime::StartTheWorld(Mutator* m) {
   safepoints_.StartTheWorld();
 }
 
+// What threads that are native or not attached may be changing is held across
+// the fork, so that the child finds it whole.
+void Runtime::LockForFork() {
+  roots_.LockForFork();
+  types_->LockForFork();
+  page_heap_.LockForFork();
+  persistent_.LockForFork();
+  cycle_.LockForFork();
+}
+
+void Runtime::UnlockAfterFork() {
+  cycle_.UnlockAfterFork();
+  persistent_.UnlockAfterFork();
+  page_heap_.UnlockAfterFork();
+  types_->UnlockAfterFork();
+  roots_.UnlockAfterFork();
+}
+
 void Runtime::ResetAfterFork(Mutator* m) {
-  persistent_.ResetAfterFork();
-  page_heap_.ResetAfterFork();
   specials_.ResetAfterFork();
   sweeper_.ResetAfterFork();
   error_mutex_.ResetAfterFork();
-  roots_.ResetAfterFork();
-  types_->ResetAfterFork();
   ThreadContext::CurrentIfAny()->ResetAfterFork();
   safepoints_.ResetAfterFork(&m->safepoint, [this](SafepointState* state) {
     Mutator* gone = MutatorOf(state);
@@ -313,6 +349,7 @@ void Runtime::ResetAfterFork(Mutator* m) {
     ReleaseCachesOf(gone, CountTypes::kNo);
     roots_.ReleaseMutator(&gone->roots);
     DestroyMutator(gone);
+    attached_.fetch_sub(1, std::memory_order_release);
   });
 }
 
@@ -453,8 +490,8 @@ void Runtime::RememberError(Status status, const ErrorMessage& message) {
     MutexLock lock(&error_mutex_);
     last_error_ = message;
   }
-  if (options_.check.abort_on_misuse && status != Status::kOutOfMemory &&
-      status != Status::kNotFound) {
+  if (options_.check.abort_on_misuse &&
+      (status == Status::kInvalidArgument || status == Status::kWrongState)) {
     const ScopedFatalContext context(&fatal_context_);
     FatalMisuse("%s", message.text);
   }

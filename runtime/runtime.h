@@ -79,6 +79,9 @@ class Runtime final : private CycleHost {
   Status LeaveNative(Mutator* m, ErrorMessage* message);
   void StopTheWorld(Mutator* m);
   void StartTheWorld(Mutator* m);
+  // Around a fork, the world being stopped by the caller.
+  void LockForFork();
+  void UnlockAfterFork();
   // Child of a fork: `m` is the only mutator.
   void ResetAfterFork(Mutator* m);
 
@@ -172,6 +175,7 @@ class Runtime final : private CycleHost {
   // Whether what types have allocated is added up, which only the collector may
   // do, the world being stopped.
   enum class CountTypes : bool { kNo, kYes };
+  Status TryAttach(const char* name, Mutator** result, ErrorMessage* message);
   void ReleaseCachesOf(Mutator* m, CountTypes count_types);
   void DestroyMutator(Mutator* m);
   void AddTypeBytes(SpanClass span_class, uint32_t bytes);
@@ -194,6 +198,8 @@ class Runtime final : private CycleHost {
   SpanSource span_source_;
   RootSet roots_;
   Safepoints safepoints_;
+  // Mutators whose memory exists; the heap may be destroyed at 0.
+  std::atomic<uint32_t> attached_{0};
   GcPacer pacer_;
   StoreShadow store_shadow_;
   SparseTable<TypeState> types_state_;

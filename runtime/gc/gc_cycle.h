@@ -107,6 +107,10 @@ class GcCycle {
   uint64_t cycles() const { return cycles_.load(std::memory_order_relaxed); }
   GcPhase phase() const { return phase_.load(std::memory_order_relaxed); }
   CycleTotals totals() LOAM_EXCLUDES(totals_lock_);
+  void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { totals_lock_.Lock(); }
+  void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS {
+    totals_lock_.Unlock();
+  }
   uint64_t last_rescan_rounds() const { return marker_->rescan_rounds(); }
 
  private:

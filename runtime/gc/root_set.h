@@ -140,7 +140,6 @@ class RootSet {
   // Around a fork, so that the child finds the lists whole.
   void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { mutex_.Lock(); }
   void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { mutex_.Unlock(); }
-  void ResetAfterFork() { mutex_.ResetAfterFork(); }
 
  private:
   struct ImmortalBlock {

@@ -1,6 +1,7 @@
 #include "runtime/gc/safepoint.h"
 
 #include <new>
+#include <utility>
 
 #include "runtime/base/fatal.h"
 #include "runtime/base/race_hooks.h"
@@ -9,37 +10,44 @@
 
 namespace loam {
 
-// A thread's reference to its context, dropped when the thread ends.
+namespace {
+
+// Which mutators a thread has is a property of the thread, not of a heap. Not
+// destroyed: destructors of other thread-local and static objects may ask.
+thread_local ThreadContext* current_context = nullptr;
+
+}  // namespace
+
+// Drops the thread's reference to its context when the thread ends.
 struct ThreadContextOwner {
-  ThreadContext* context = nullptr;
+  bool active = false;
   ~ThreadContextOwner() {
+    ThreadContext* context = std::exchange(current_context, nullptr);
     if (context == nullptr) return;
     context->EndRunningMutators();
     context->Unreference();
-    context = nullptr;  // Destructors that follow may ask.
   }
 };
 
 namespace {
 
-// Which mutators a thread has is a property of the thread, not of a heap.
-thread_local ThreadContextOwner current_thread;
+thread_local ThreadContextOwner context_owner;
 
 }  // namespace
 
 // ---- ThreadContext ---------------------------------------------------------
 
-ThreadContext* ThreadContext::CurrentIfAny() { return current_thread.context; }
+ThreadContext* ThreadContext::CurrentIfAny() { return current_context; }
 
 ThreadContext* ThreadContext::Current() {
-  if (current_thread.context == nullptr) {
+  if (current_context == nullptr) {
     static_assert(sizeof(ThreadContext) <= kOsPageBytes);
     const uintptr_t memory = os::Allocate(kOsPageBytes);
     if (memory == 0) return nullptr;
-    current_thread.context =
-        new (reinterpret_cast<void*>(memory)) ThreadContext();
+    current_context = new (reinterpret_cast<void*>(memory)) ThreadContext();
+    context_owner.active = true;  // Has it constructed, and so destroyed.
   }
-  return current_thread.context;
+  return current_context;
 }
 
 void ThreadContext::Unreference() {
@@ -70,6 +78,15 @@ void ThreadContext::EndRunningMutators() {
 void ThreadContext::Link(SafepointState* m) {
   references_.fetch_add(1, std::memory_order_relaxed);
   MutexLock lock(&mutex_);
+  // A stop that was requested of the others has not reached this one's word,
+  // which may be the only one that the thread polls from now on.
+  for (SafepointState* other = first_; other != nullptr;
+       other = other->next_in_thread) {
+    if ((other->word->load(std::memory_order_relaxed) &
+         (kWordStop | kWordThread)) != 0) {
+      m->word->fetch_or(kWordThread, std::memory_order_relaxed);
+    }
+  }
   m->next_in_thread = first_;
   first_ = m;
 }

@@ -1,6 +1,7 @@
 // What one heap has committed, and its hard limit.
 //
-// Every byte that a heap takes from the OS is charged here first; a charge that
+// What a heap takes from the OS is charged here first (not what checking modes
+// need, nor type sets, which have ledgers of their own); a charge that
 // would pass the limit fails, and the caller reports out of memory. Reserved
 // address space is not charged.
 

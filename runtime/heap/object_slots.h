@@ -59,6 +59,60 @@ const Type* ForEachSlot(const Span& span, uintptr_t cell, Visit&& visit) {
   return nullptr;
 }
 
+// What the word at `address` of the object in `cell` holds; kAmbiguous where
+// only a trace callback knows.
+inline WordKind SlotKindAt(const Span& span, uintptr_t cell,
+                           uintptr_t address) {
+  const auto test = [](const uint64_t* map, size_t bit) {
+    return map != nullptr && TestBit(map, bit);
+  };
+  const auto in_maps = [&](const uint64_t* pointers, const uint64_t* values,
+                           const uint64_t* ambiguous, size_t bit) {
+    return test(pointers, bit)    ? WordKind::kPointer
+           : test(values, bit)    ? WordKind::kValue
+           : test(ambiguous, bit) ? WordKind::kAmbiguous
+                                  : WordKind::kData;
+  };
+  const Type* type = span.TypeOf(cell);
+  ScanKind scan = span.scan;
+  if (scan == ScanKind::kHeaded) {
+    if (type == nullptr) return WordKind::kData;
+    scan = type->scan;
+  }
+  const size_t offset = address - cell;
+  switch (scan) {
+    case ScanKind::kNoscan:
+    case ScanKind::kHeaded:
+      return WordKind::kData;
+    case ScanKind::kValues:
+      return WordKind::kValue;
+    case ScanKind::kCallback:
+      return WordKind::kAmbiguous;
+    case ScanKind::kBitmap:
+      return in_maps(span.PointerBitmap(), span.ValueBitmap(), nullptr,
+                     (address - span.base) / kWordBytes);
+    case ScanKind::kCellBitmap: {
+      const CellBitmaps maps = CellBitmapsOf(cell, cell + span.object_bytes());
+      return offset / kWordBytes >= maps.words
+                 ? WordKind::kData
+                 : in_maps(maps.pointers, maps.values, nullptr,
+                           offset / kWordBytes);
+    }
+    case ScanKind::kMasks:
+    case ScanKind::kLayout: {
+      const bool in_tail = offset >= type->size && type->element_size != 0;
+      const WordMaps& maps = in_tail ? type->element : type->prefix;
+      const size_t word =
+          (in_tail ? (offset - type->size) % type->element_size : offset) /
+          kWordBytes;
+      return word >= maps.words
+                 ? WordKind::kData
+                 : in_maps(maps.pointers, maps.values, maps.ambiguous, word);
+    }
+  }
+  return WordKind::kData;
+}
+
 }  // namespace loam
 
 #endif  // LOAM_RUNTIME_HEAP_OBJECT_SLOTS_H_

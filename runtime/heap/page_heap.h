@@ -103,9 +103,13 @@ class PageHeap {
   bool CheckPages(char* problem, size_t problem_bytes) LOAM_EXCLUDES(mutex_);
   bool CheckInvariants(char* problem, size_t problem_bytes)
       LOAM_EXCLUDES(mutex_);
-  void ResetAfterFork() {
-    mutex_.ResetAfterFork();
-    gc_bits_.ResetAfterFork();
+  void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS {
+    mutex_.Lock();
+    gc_bits_.LockForFork();
+  }
+  void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS {
+    gc_bits_.UnlockAfterFork();
+    mutex_.Unlock();
   }
 
  private:

@@ -124,7 +124,8 @@ struct alignas(64) Span {
   uintptr_t limit() const { return base + cell_count * cell_bytes; }
 
   // Which cell an address inside [base, base + bytes()) lies in; may be
-  // cell_count or more in the unused end of the span.
+  // cell_count or more in the unused end of the span (spans of one cell have
+  // none).
   uint32_t CellIndex(uintptr_t address) const {
     return static_cast<uint32_t>(((address - base) * divide_magic) >> 32);
   }

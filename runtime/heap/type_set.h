@@ -58,10 +58,8 @@ class TypeSet {
   uint32_t users() const { return users_.load(std::memory_order_relaxed); }
   void RemoveUser() { users_.fetch_sub(1, std::memory_order_relaxed); }
 
-  void ResetAfterFork() {
-    mutex_.ResetAfterFork();
-    persistent_.ResetAfterFork();
-  }
+  void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { mutex_.Lock(); }
+  void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { mutex_.Unlock(); }
 
   // Types of objects that have none of the embedder's: every word ambiguous;
   // two bitmaps at the end of the cell.
