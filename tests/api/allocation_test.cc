@@ -171,7 +171,7 @@ TEST(AllocationTest, ObjectsHaveRoomForWhatWasAsked) {
 
 // loam_object_size says what the embedder may write; the bits that say where an
 // untyped object's references are must not be among it.
-TEST(AllocationTest, DISABLED_AllBytesOfABitmapObjectAreTheEmbedders) {
+TEST(AllocationTest, AllBytesOfABitmapObjectAreTheEmbedders) {
   TestHeap heap;
   for (const size_t size : {100, 512, 520, 600, 5000, 32000, 100000}) {
     std::vector<uint64_t> pointers(size / 512 + 1);

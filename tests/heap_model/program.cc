@@ -258,8 +258,6 @@ void Program::Reattach() {
     }
     return;
   }
-  // TODO: detaching loses track of fresh objects (checks_test.cc).
-  (loam_safepoint)(m_);
   if (loam_mutator_detach(m_) != LOAM_OK) Fail("%s", loam_last_error());
   // Frames, handles and providers go with it.
   model_.own_stack.entries.clear();

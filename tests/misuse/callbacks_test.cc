@@ -173,7 +173,7 @@ TEST_F(CallbackTest, FinalizersReady) {
 
 // ---- Looking inside ---------------------------------------------------------
 
-TEST_F(CallbackTest, DISABLED_Walk) {
+TEST_F(CallbackTest, Walk) {
   const auto run = [] {
     TestHeap heap;
     heap.kept = {loam_alloc_bytes(heap.m(), 100)};

@@ -141,7 +141,7 @@ TEST_F(ChecksTest, ProperStoresPass) {
 }
 
 // What a mutator has initialised stays initialised when it goes.
-TEST_F(ChecksTest, DISABLED_FreshObjectsOfAMutatorThatDetachesPass) {
+TEST_F(ChecksTest, FreshObjectsOfAMutatorThatDetachesPass) {
   TestHeap heap(Stores());
   const loam_type* type = RegisterNode(heap.types());
   loam_global* global = nullptr;
@@ -232,7 +232,7 @@ TEST_F(ChecksTest, AReferenceIntoAnotherHeapIsFound) {
                "another heap");
 }
 
-TEST_F(ChecksTest, DISABLED_ARootIntoAnotherHeapIsFound) {
+TEST_F(ChecksTest, ARootIntoAnotherHeapIsFound) {
   EXPECT_DEATH(ReferToOtherHeap(true),
                "provider 'kept' refers to another heap");
 }
@@ -257,7 +257,7 @@ TEST_F(ChecksTest, ForeignReferencesCanBeForbidden) {
 }
 
 // Foreign words in every kind of root are met while locks are held.
-TEST_F(ChecksTest, DISABLED_ForeignWordsInRootsPassTheVerifier) {
+TEST_F(ChecksTest, ForeignWordsInRootsPassTheVerifier) {
   static loam_word foreign;
   loam_options options = Verify();
   options.check.check_threads = 1;

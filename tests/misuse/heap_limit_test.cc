@@ -219,7 +219,7 @@ INSTANTIATE_TEST_SUITE_P(Fillers, HeapLimitTest, testing::ValuesIn(kFillers),
                          });
 
 // One kind after another, each taking over what the one before gave up.
-TEST(HeapLimitMixedTest, DISABLED_MemoryMovesBetweenKinds) {
+TEST(HeapLimitMixedTest, MemoryMovesBetweenKinds) {
   loam_options options = TestOptions();
   options.heap_limit = 8 << 20;
   TestHeap heap(options);
@@ -239,8 +239,11 @@ TEST(HeapLimitMixedTest, DISABLED_MemoryMovesBetweenKinds) {
       while (filler.fill(&heap, node)) {
       }
       const uint64_t filled = heap.Stats().allocated_bytes - before;
-      EXPECT_GT(filled, 4u << 20);
+      // Records of finalizers take their part.
+      EXPECT_GT(filled, 2u << 20);
       heap.kept.clear();
+      heap.Collect();
+      EXPECT_EQ(loam_finalizers_run(heap.m(), 0, nullptr, nullptr), LOAM_OK);
       EXPECT_LE(heap.Stats().peak_committed_bytes, options.heap_limit);
     }
   }
@@ -311,7 +314,7 @@ void FillAndLeave(TestHeap* heap, jmp_buf* leave, loam_unwind_point* point) {
   loam_unwind_to(heap->m(), point);
 }
 
-TEST(OutOfMemoryTest, DISABLED_TheThreadIsToldToo) {
+TEST(OutOfMemoryTest, TheThreadIsToldToo) {
   loam_options options = TestOptions();
   options.heap_limit = 1 << 20;
   TestHeap heap(options);
@@ -346,7 +349,7 @@ void LeaveFromImmortal(TestHeap* heap, const loam_type* type, jmp_buf* leave,
   loam_unwind_to(heap->m(), point);
 }
 
-TEST(OutOfMemoryTest, DISABLED_LeavingAllocImmortalByLongjmpLosesNothing) {
+TEST(OutOfMemoryTest, LeavingAllocImmortalByLongjmpLosesNothing) {
   OutOfMemory state;
   TestHeap heap(OutOfMemoryOptions(&state));
   state.heap = &heap;

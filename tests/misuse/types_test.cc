@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <string>
 
 #include "api/loam.h"
@@ -16,6 +17,13 @@ using testing::HasSubstr;
 void Trace(loam_visitor*, void*, size_t) {}
 void Dispose(void*, size_t) {}
 
+// A number that C may put where C++ must not.
+loam_word_kind Kind(int number) {
+  loam_word_kind kind;
+  memcpy(&kind, &number, sizeof(kind));
+  return kind;
+}
+
 // Fields for the tables below, each wrong in one way for a type of 32 bytes.
 constexpr loam_field kGood = {"good", 8, 1, LOAM_VALUE};
 constexpr loam_field kUnaligned = {"wrong", 4, 1, LOAM_VALUE};
@@ -23,9 +31,8 @@ constexpr loam_field kPastTheEnd = {"wrong", 24, 2, LOAM_POINTER};
 constexpr loam_field kFarPastTheEnd = {"wrong", 0xfffffff8u, 1, LOAM_VALUE};
 constexpr loam_field kHuge = {"wrong", 8, 0xffffffffu, LOAM_VALUE};
 constexpr loam_field kEmpty = {"wrong", 8, 0, LOAM_VALUE};
-constexpr loam_field kNoKind = {"wrong", 8, 1, static_cast<loam_word_kind>(8)};
-constexpr loam_field kNegative = {"wrong", 8, 1,
-                                  static_cast<loam_word_kind>(-1)};
+const loam_field kNoKind = {"wrong", 8, 1, Kind(8)};
+const loam_field kNegative = {"wrong", 8, 1, Kind(-1)};
 constexpr loam_field kOverlapping[] = {{"first", 8, 2, LOAM_VALUE},
                                        {"wrong", 16, 1, LOAM_POINTER}};
 constexpr loam_field kWeakValue = {"wrong", 8, 1, LOAM_WEAK_VALUE};
