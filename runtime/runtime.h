@@ -6,6 +6,7 @@
 //   checking.*           stress mode, store and thread checks
 //   inspect.cc           statistics, walks, questions about addresses
 //   finalizers.cc        setting, clearing and running finalizers
+//   typed_spans.cc       which types have spans of their own
 
 #ifndef LOAM_RUNTIME_RUNTIME_H_
 #define LOAM_RUNTIME_RUNTIME_H_
