@@ -111,7 +111,6 @@ class GcCycle {
   void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS {
     totals_lock_.Unlock();
   }
-  uint64_t last_rescan_rounds() const { return marker_->rescan_rounds(); }
 
  private:
   void Run(CycleReason reason, uint64_t stop_began_ns);

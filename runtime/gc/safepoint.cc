@@ -187,8 +187,7 @@ void Safepoints::NotifyStateChanged() {
 void Safepoints::WaitWhileStopped(const SafepointState* m) {
   MutexLock lock(&mutex_);
   for (;;) {
-    const SafepointState* stopper = stopper_.load(std::memory_order_relaxed);
-    if (stopper == nullptr || stopper == m) return;
+    if (stopper_ == nullptr || stopper_ == m) return;
     changed_.Wait(&mutex_);
   }
 }
@@ -221,7 +220,7 @@ bool Safepoints::Attach(SafepointState* m) {
   context->ParkAll();
   {
     MutexLock lock(&mutex_);
-    while (stopper_.load(std::memory_order_relaxed) != nullptr) {
+    while (stopper_ != nullptr) {
       changed_.Wait(&mutex_);
     }
     m->thread.store(context, std::memory_order_relaxed);
@@ -291,15 +290,15 @@ bool Safepoints::StopTheWorld(SafepointState* self,
   ThreadContext* context = self->thread.load(std::memory_order_relaxed);
   context->ParkAll();
   MutexLock lock(&mutex_);
-  if (stopper_.load(std::memory_order_relaxed) == self) {
+  if (stopper_ == self) {
     stop_depth_++;
     return true;
   }
-  while (stopper_.load(std::memory_order_relaxed) != nullptr) {
+  while (stopper_ != nullptr) {
     changed_.Wait(&mutex_);
   }
   if (still_wanted != nullptr && !still_wanted(data)) return false;
-  stopper_.store(self, std::memory_order_relaxed);
+  stopper_ = self;
   stop_depth_ = 1;
   for (SafepointState* m = first_; m != nullptr; m = m->next_in_heap) {
     if (m == self) continue;
@@ -328,7 +327,7 @@ void Safepoints::StartTheWorld() {
   for (SafepointState* m = first_; m != nullptr; m = m->next_in_heap) {
     m->word->fetch_and(~uint32_t{kWordStop}, std::memory_order_seq_cst);
   }
-  stopper_.store(nullptr, std::memory_order_relaxed);
+  stopper_ = nullptr;
   changed_.NotifyAll();
 }
 

@@ -154,8 +154,9 @@ class Safepoints {
   // Ends the parking that StopTheWorld began.
   static void ResumeSelf(SafepointState* self);
 
-  bool IsStoppedBy(const SafepointState* m) const {
-    return stopper_.load(std::memory_order_relaxed) == m;
+  bool IsStoppedBy(const SafepointState* m) LOAM_EXCLUDES(mutex_) {
+    MutexLock lock(&mutex_);
+    return stopper_ == m;
   }
 
   // Calls visit(m) for every mutator. The world is stopped.
@@ -202,11 +203,9 @@ class Safepoints {
   Mutex<LockRank::kSafepoints> mutex_;
   ConditionVariable changed_;  // a state, or stopper_
   SafepointState* first_ LOAM_GUARDED_BY(mutex_) = nullptr;
-  // Who has stopped the world, or is about to; NULL: nobody. Written under the
-  // lock; IsStoppedBy reads it without, for the thread's own mutator.
-  std::atomic<SafepointState*> stopper_{nullptr};
-  // How often the stopper has stopped it; guarded by being the stopper.
-  uint32_t stop_depth_ = 0;
+  // Who has stopped the world, or is about to, and how often; NULL: nobody.
+  SafepointState* stopper_ LOAM_GUARDED_BY(mutex_) = nullptr;
+  uint32_t stop_depth_ LOAM_GUARDED_BY(mutex_) = 0;
   std::atomic<uint32_t> mutator_count_{0};  // relaxed: a statistic
 };
 
