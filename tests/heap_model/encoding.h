@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "api/loam.h"
-#include "tests/heap_model/random.h"
+#include "tests/support/random.h"
 
 namespace loam_test {
 

@@ -10,7 +10,7 @@
 
 #include "api/loam.h"
 #include "tests/heap_model/coverage.h"
-#include "tests/heap_model/random.h"
+#include "tests/support/random.h"
 
 namespace loam_test {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "tests/heap_model/random.h"
+#include "tests/support/random.h"
 
 namespace loam_test {
 

@@ -15,7 +15,7 @@
 #include "tests/heap_model/encoding.h"
 #include "tests/heap_model/layout.h"
 #include "tests/heap_model/model.h"
-#include "tests/heap_model/random.h"
+#include "tests/support/random.h"
 
 namespace loam_test {
 

@@ -1,7 +1,6 @@
 // What many types, many mutators and many heaps cost.
 
 #include <dirent.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <string>
@@ -10,20 +9,12 @@
 
 #include "api/loam.h"
 #include "gtest/gtest.h"
+#include "tests/support/resident_memory.h"
 
-namespace loam {
+namespace loam_test {
 namespace {
 
 constexpr size_t kMiB = 1 << 20;
-
-size_t ResidentBytes() {
-  FILE* in = fopen("/proc/self/statm", "r");
-  size_t pages = 0;
-  size_t resident = 0;
-  EXPECT_EQ(fscanf(in, "%zu %zu", &pages, &resident), 2);
-  fclose(in);
-  return resident * sysconf(_SC_PAGESIZE);
-}
 
 size_t CountLines(const char* path) {
   FILE* in = fopen(path, "r");
@@ -227,4 +218,4 @@ TEST(Scale, AThousandHeapsSharingATypeSet) {
 }
 
 }  // namespace
-}  // namespace loam
+}  // namespace loam_test

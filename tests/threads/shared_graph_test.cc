@@ -2,20 +2,20 @@
 // trees of its own, and all share and mutate a graph of 20 MiB. Nothing may be
 // lost, and memory must not creep.
 
-#include <unistd.h>
-
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <random>
 #include <thread>
 #include <vector>
 
 #include "api/loam.h"
 #include "gtest/gtest.h"
+#include "tests/support/random.h"
+#include "tests/support/resident_memory.h"
+#include "tests/threads/thread_test.h"
 
-namespace loam {
+namespace loam_test {
 namespace {
 
 constexpr int kThreads = 8;
@@ -42,25 +42,6 @@ constexpr int kTreeDepth = 11;
 
 uint64_t CheckOf(uint64_t a, uint64_t b) {
   return (a * 0x9e3779b97f4a7c15u) ^ (b + 0x7f4a7c15u);
-}
-
-double TestSeconds() {
-  const char* text = getenv("LOAM_TEST_SECONDS");
-  return text != nullptr ? atof(text) : 3;
-}
-
-uint64_t TestSeed() {
-  const char* text = getenv("LOAM_TEST_SEED");
-  return text != nullptr ? strtoull(text, nullptr, 0) : std::random_device()();
-}
-
-size_t ResidentBytes() {
-  FILE* in = fopen("/proc/self/statm", "r");
-  size_t pages = 0;
-  size_t resident = 0;
-  EXPECT_EQ(fscanf(in, "%zu %zu", &pages, &resident), 2);
-  fclose(in);
-  return resident * sysconf(_SC_PAGESIZE);
 }
 
 class SharedGraph : public testing::Test {
@@ -131,12 +112,12 @@ class SharedGraph : public testing::Test {
   }
 
   // Replaces one node of the graph and changes edges of others.
-  void MutateGraph(loam_mutator* m, std::mt19937_64* random, uint64_t serial) {
-    const size_t index = (*random)() % kGraphNodes;
+  void MutateGraph(loam_mutator* m, Random* random, uint64_t serial) {
+    const size_t index = random->Below(kGraphNodes);
     GraphNode* fresh = NewGraphNode(m, index, serial);
     for (size_t e = 0; e < kEdges; e++) {
       loam_store_pointer_init(m, fresh, &fresh->edges[e],
-                              Load(&table()[(*random)() % kGraphNodes]));
+                              Load(&table()[random->Below(kGraphNodes)]));
     }
     auto* old = static_cast<GraphNode*>(
         loam_exchange_pointer(m, table_, &table()[index], fresh));
@@ -146,16 +127,16 @@ class SharedGraph : public testing::Test {
     for (GraphNode*& edge : old->edges) {
       loam_exchange_pointer(m, old, &edge, nullptr);
     }
-    GraphNode* other = Load(&table()[(*random)() % kGraphNodes]);
-    GraphNode** slot = &other->edges[(*random)() % kEdges];
+    GraphNode* other = Load(&table()[random->Below(kGraphNodes)]);
+    GraphNode** slot = &other->edges[random->Below(kEdges)];
     void* expected = Load(slot);
     loam_compare_exchange_pointer(m, other, slot, &expected,
-                                  Load(&table()[(*random)() % kGraphNodes]));
+                                  Load(&table()[random->Below(kGraphNodes)]));
     // A walk along edges.
     GraphNode* node = fresh;
     for (int step = 0; step < 8 && node != nullptr; step++) {
       CheckNode(node);
-      node = Load(&node->edges[(*random)() % kEdges]);
+      node = Load(&node->edges[random->Below(kEdges)]);
     }
   }
 
@@ -192,7 +173,7 @@ class SharedGraph : public testing::Test {
     if (loam_mutator_attach(heap_, "worker", &m) != LOAM_OK) {
       Fail(loam_last_error(), 0);
     }
-    std::mt19937_64 random(seed + number);
+    Random random(seed + number);
     uint64_t serial = 1;
     LOAM_FRAME(m, own, 1, LOAM_POINTER);
     while (!stop_.load(std::memory_order_relaxed)) {
@@ -228,9 +209,7 @@ class SharedGraph : public testing::Test {
 
 TEST_F(SharedGraph, NothingIsLostAndMemoryDoesNotCreep) {
   const uint64_t seed = TestSeed();
-  const double seconds = TestSeconds();
-  printf("LOAM_TEST_SEED=%llu LOAM_TEST_SECONDS=%g\n",
-         static_cast<unsigned long long>(seed), seconds);
+  const double seconds = TestSeconds(3);
   loam_mutator* m = nullptr;
   ASSERT_EQ(loam_mutator_attach(heap_, "main", &m), LOAM_OK);
   loam_root* root = nullptr;
@@ -296,4 +275,4 @@ TEST_F(SharedGraph, NothingIsLostAndMemoryDoesNotCreep) {
 }
 
 }  // namespace
-}  // namespace loam
+}  // namespace loam_test

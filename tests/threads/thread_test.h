@@ -16,6 +16,7 @@
 
 #include "api/loam.h"
 #include "tests/api/test_heap.h"
+#include "tests/support/random.h"
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define LOAM_TEST_SANITIZED 1
@@ -51,24 +52,6 @@ inline uint64_t TestSeed() {
   fflush(stdout);
   return seed;
 }
-
-constexpr uint64_t Mix(uint64_t x) {
-  x += 0x9e3779b97f4a7c15ULL;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-  return x ^ (x >> 31);
-}
-
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(Mix(seed)) {}
-  uint64_t Next() { return Mix(state_++); }
-  size_t Below(size_t n) { return static_cast<size_t>(Next() % n); }
-  bool OneIn(size_t n) { return Below(n) == 0; }
-
- private:
-  uint64_t state_;
-};
 
 // True until the time is up.
 class Deadline {

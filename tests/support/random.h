@@ -1,7 +1,7 @@
-// The random numbers of a program: the same on every machine for a seed.
+// Random numbers: the same on every machine for a seed.
 
-#ifndef LOAM_TESTS_HEAP_MODEL_RANDOM_H_
-#define LOAM_TESTS_HEAP_MODEL_RANDOM_H_
+#ifndef LOAM_TESTS_SUPPORT_RANDOM_H_
+#define LOAM_TESTS_SUPPORT_RANDOM_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -27,6 +27,7 @@ class Random {
   size_t Between(size_t first, size_t last) {
     return first + Below(last - first + 1);
   }
+  bool OneIn(size_t n) { return Below(n) == 0; }
   bool Percent(unsigned chance) { return Below(100) < chance; }
 
  private:
@@ -35,4 +36,4 @@ class Random {
 
 }  // namespace loam_test
 
-#endif  // LOAM_TESTS_HEAP_MODEL_RANDOM_H_
+#endif  // LOAM_TESTS_SUPPORT_RANDOM_H_
