@@ -45,9 +45,11 @@ LOAM_API void loam_call_native(loam_mutator* m, void (*fn)(void* data),
                                void* data);
 
 /* Stops every other mutator of the heap at a safepoint, until start. The caller
- * may do everything it could before, collecting included, but must not block,
- * nor stop another heap that somebody may have stopped who waits for this one.
- * Stop is a safepoint. */
+ * may do everything it could before, collecting included, but must not block;
+ * a stop is like a lock, so neither attach to another heap nor leave native
+ * state in one whose stopper may wait for this heap. Two threads that each stop
+ * several heaps in different orders do not block each other: one steps back
+ * before its call returns. Stop is a safepoint. */
 LOAM_API loam_status loam_stop_the_world(loam_mutator* m);
 LOAM_API loam_status loam_start_the_world(loam_mutator* m);
 

@@ -354,8 +354,13 @@ void loam_store_pointer_init(loam_mutator* m, void* object, void* slot,
 loam_word loam_exchange_value(loam_mutator* m, void* object, void* slot,
                               loam_word word) {
   Mutator* mutator = RequireMutator(m, "loam_exchange_value");
-  Barrier(mutator, "loam_exchange_value", object, slot, word);
-  return SlotRef(slot).exchange(word, std::memory_order_seq_cst);
+  constexpr char kCall[] = "loam_exchange_value";
+  const bool checking = mutator->barrier_word != 0;
+  if (checking) CheckStoreTarget(mutator, kCall, object, slot, word);
+  const loam_word before =
+      SlotRef(slot).exchange(word, std::memory_order_seq_cst);
+  if (checking) RecordExchange(mutator, slot);
+  return before;
 }
 
 void* loam_exchange_pointer(loam_mutator* m, void* object, void* slot,
@@ -367,17 +372,12 @@ void* loam_exchange_pointer(loam_mutator* m, void* object, void* slot,
 int loam_compare_exchange_value(loam_mutator* m, void* object, void* slot,
                                 loam_word* expected, loam_word word) {
   Mutator* mutator = RequireMutator(m, "loam_compare_exchange_value");
-  if (mutator->barrier_word != 0) {
-    CheckStoreTarget(mutator, "loam_compare_exchange_value", object, slot,
-                     word);
-  }
+  constexpr char kCall[] = "loam_compare_exchange_value";
+  const bool checking = mutator->barrier_word != 0;
+  if (checking) CheckStoreTarget(mutator, kCall, object, slot, word);
   const bool stored = SlotRef(slot).compare_exchange_strong(
       *expected, word, std::memory_order_seq_cst);
-  // Recorded afterwards, since only then it is known; no safepoint lies
-  // between.
-  if (stored) {
-    Barrier(mutator, "loam_compare_exchange_value", object, slot, word);
-  }
+  if (stored && checking) RecordExchange(mutator, slot);
   return stored ? 1 : 0;
 }
 

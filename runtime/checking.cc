@@ -142,6 +142,10 @@ void CheckStoreTarget(Mutator* m, const char* call, const void* object,
   }
 }
 
+void RecordExchange(Mutator* m, const void* slot) {
+  m->runtime->store_shadow().RecordPresent(reinterpret_cast<uintptr_t>(slot));
+}
+
 void CheckThreadNow(const Mutator* m, const char* call) {
   const CheckOptions& check = m->runtime->options().check;
   if (!check.check_threads && !check.check_stores) return;

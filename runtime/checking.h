@@ -36,6 +36,8 @@ void CheckStoreTarget(Mutator* m, const char* call, const void* object,
 // arguments and records the store. `call` is for messages.
 void CheckStore(Mutator* m, const char* call, const void* object,
                 const void* slot, uintptr_t word);
+// After an exchange that CheckStoreTarget let pass: records it.
+void RecordExchange(Mutator* m, const void* slot);
 
 // ---- Threads
 

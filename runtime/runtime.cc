@@ -157,11 +157,12 @@ Status Runtime::Attach(const char* name, Mutator** result,
 
 Status Runtime::TryAttach(const char* name, Mutator** result,
                           ErrorMessage* message) {
-  if (Mutator* m = Current()) {
+  if (const Mutator* m = FindInTheWay(nullptr)) {
     message->Format(
         "loam_mutator_attach: heap: this thread has mutator '%s' on heap '%s' "
-        "already",
-        m->name, options_.name);
+        "already%s",
+        m->name, options_.name,
+        m->world_stops == 0 ? "" : ", with the world stopped");
     return Status::kWrongState;
   }
   SparseRegion region;
@@ -265,6 +266,24 @@ Mutator* Runtime::Current() {
   return state == nullptr ? nullptr : MutatorOf(state);
 }
 
+// A mutator other than `m` that keeps the calling thread from running with `m`:
+// one that it runs with already, or one with which it holds the world stopped.
+const Mutator* Runtime::FindInTheWay(const Mutator* m) {
+  const Mutator* found = nullptr;
+  ThreadContext* context = ThreadContext::CurrentIfAny();
+  if (context == nullptr) return nullptr;
+  context->ForEach([&](SafepointState* state) {
+    if (state->safepoints != &safepoints_) return;
+    const Mutator* other = MutatorOf(state);
+    if (other == m) return;
+    // Whoever takes it over unlinks it first, so its fields stand still.
+    const bool native =
+        state->state.load(std::memory_order_relaxed) == MutatorState::kNative;
+    if (!native || other->world_stops != 0) found = other;
+  });
+  return found;
+}
+
 void Runtime::Safepoint(Mutator* m) {
   EndFreshObjects(m);
   Safepoints::Poll(&m->safepoint);
@@ -281,12 +300,15 @@ Status Runtime::LeaveNative(Mutator* m, ErrorMessage* message) {
                     m->name);
     return Status::kWrongState;
   }
-  Mutator* current = m->safepoint.native_depth == 1 ? Current() : nullptr;
-  if (current != nullptr && current != m) {
+  const Mutator* in_the_way =
+      m->safepoint.native_depth == 1 ? FindInTheWay(m) : nullptr;
+  if (in_the_way != nullptr) {
     message->Format(
         "loam_leave_native: m: this thread has mutator '%s' on the heap "
-        "already, it cannot take over '%s'",
-        current->name, m->name);
+        "already%s, it cannot take over '%s'",
+        in_the_way->name,
+        in_the_way->world_stops == 0 ? "" : ", with the world stopped",
+        m->name);
     return Status::kWrongState;
   }
   if (--m->safepoint.native_depth > 0) return Status::kOk;
@@ -301,10 +323,16 @@ Status Runtime::LeaveNative(Mutator* m, ErrorMessage* message) {
 
 void Runtime::StopTheWorld(Mutator* m) {
   EndFreshObjects(m);
-  safepoints_.StopTheWorld(&m->safepoint, nullptr, nullptr);
-  m->world_stops++;
   // The stopper itself goes on running, and so do this thread's other mutators.
-  Safepoints::ResumeSelf(&m->safepoint);
+  // If the heap of one of these is stopped, its stopper may be waiting for this
+  // one: step back, let it finish, and try again.
+  for (;;) {
+    safepoints_.StopTheWorld(&m->safepoint, nullptr, nullptr);
+    if (Safepoints::TryResumeSelf(&m->safepoint)) break;
+    safepoints_.StartTheWorld();
+    Safepoints::ResumeSelf(&m->safepoint);
+  }
+  m->world_stops++;
 }
 
 void Runtime::StartTheWorld(Mutator* m) {
@@ -358,6 +386,11 @@ bool Runtime::Collect(Mutator* m, CycleReason reason, bool sweep_all) {
 
 uint64_t Runtime::CachedBytesBound() const {
   return std::max(kMinCachedBytes, pacer_.trigger() / kCachedFraction);
+}
+
+void Runtime::SetHeapLimit(uint64_t bytes) {
+  ledger_.set_limit(bytes);
+  page_heap_.ReleaseExcess();
 }
 
 void Runtime::AdjustExternalBytes(int64_t bytes) {

@@ -97,6 +97,9 @@ class Runtime final : private CycleHost {
   // Bytes that free space in caches may reach before rare types go without.
   uint64_t CachedBytesBound() const;
   size_t ReleaseMemory() { return page_heap_.ReleaseFreePages(SIZE_MAX); }
+  // Takes effect at once: free pages above it go back to the OS now, others
+  // when they become free.
+  void SetHeapLimit(uint64_t bytes);
   void AdjustExternalBytes(int64_t bytes);
 
   // ---- Typed spans
@@ -179,6 +182,7 @@ class Runtime final : private CycleHost {
   Status TryAttach(const char* name, Mutator** result, ErrorMessage* message);
   void ReleaseCachesOf(Mutator* m, CountTypes count_types);
   void DestroyMutator(Mutator* m);
+  const Mutator* FindInTheWay(const Mutator* m);
   void AddTypeBytes(SpanClass span_class, uint32_t bytes);
   void DecideTypedSpans();
   void PrintState();

@@ -124,6 +124,11 @@ bool ThreadContext::TakeStopRequests() {
 }
 
 SafepointState* ThreadContext::Find(const Safepoints* safepoints) {
+  SafepointState* running = FindFirst([safepoints](const SafepointState* m) {
+    return m->safepoints == safepoints &&
+           m->state.load(std::memory_order_relaxed) != MutatorState::kNative;
+  });
+  if (running != nullptr) return running;
   return FindFirst([safepoints](const SafepointState* m) {
     return m->safepoints == safepoints;
   });
@@ -154,25 +159,28 @@ void ThreadContext::ParkAll() {
   }
 }
 
-void ThreadContext::UnparkAll() {
-  for (;;) {
-    SafepointState* stopped = nullptr;
-    {
-      MutexLock lock(&mutex_);
-      for (SafepointState* m = first_; m != nullptr && stopped == nullptr;
-           m = m->next_in_thread) {
-        if (m->state.load(std::memory_order_relaxed) != MutatorState::kParked) {
-          continue;
-        }
-        m->state.store(MutatorState::kRunning, std::memory_order_seq_cst);
-        if ((m->word->load(std::memory_order_seq_cst) & kWordStop) != 0) {
-          stopped = m;
-        }
+SafepointState* ThreadContext::TryUnparkAll() {
+  SafepointState* stopped = nullptr;
+  {
+    MutexLock lock(&mutex_);
+    for (SafepointState* m = first_; m != nullptr && stopped == nullptr;
+         m = m->next_in_thread) {
+      if (m->state.load(std::memory_order_relaxed) != MutatorState::kParked) {
+        continue;
+      }
+      m->state.store(MutatorState::kRunning, std::memory_order_seq_cst);
+      if ((m->word->load(std::memory_order_seq_cst) & kWordStop) != 0) {
+        stopped = m;
       }
     }
-    if (stopped == nullptr) return;
-    // Its heap is stopped. Run in none of them while waiting for it.
-    ParkAll();
+  }
+  if (stopped != nullptr) ParkAll();
+  return stopped;
+}
+
+void ThreadContext::UnparkAll() {
+  // Runs in none of the heaps while waiting for one.
+  while (SafepointState* stopped = TryUnparkAll()) {
     stopped->safepoints->WaitWhileStopped(stopped);
   }
 }
@@ -333,6 +341,11 @@ void Safepoints::StartTheWorld() {
 
 void Safepoints::ResumeSelf(SafepointState* self) {
   self->thread.load(std::memory_order_relaxed)->UnparkAll();
+}
+
+bool Safepoints::TryResumeSelf(SafepointState* self) {
+  return self->thread.load(std::memory_order_relaxed)->TryUnparkAll() ==
+         nullptr;
 }
 
 }  // namespace loam

@@ -29,7 +29,8 @@
 // A thread may run in several heaps. Whenever it waits for one of them, its
 // mutators of all of them are parked, so that two threads that each stop
 // another heap do not wait for each other; it runs again when none of them is
-// stopped.
+// stopped. A stop that the embedder holds is like a lock: whoever takes it must
+// not wait for another heap's afterwards (TryResumeSelf).
 
 #ifndef LOAM_RUNTIME_GC_SAFEPOINT_H_
 #define LOAM_RUNTIME_GC_SAFEPOINT_H_
@@ -98,6 +99,9 @@ class ThreadContext {
   // Every parked mutator becomes running, waiting until none of their heaps is
   // stopped by somebody else.
   void UnparkAll() LOAM_EXCLUDES(mutex_);
+  // Every parked mutator becomes running, and NULL; or, if the heap of one of
+  // them is stopped by somebody else, all stay parked, and that one.
+  SafepointState* TryUnparkAll() LOAM_EXCLUDES(mutex_);
   // Clears kWordThread of all; true if one of their heaps wants to stop.
   bool TakeStopRequests() LOAM_EXCLUDES(mutex_);
   // Calls visit(m) for every mutator.
@@ -109,7 +113,8 @@ class ThreadContext {
     }
   }
   void ResetAfterFork() { mutex_.ResetAfterFork(); }
-  // The mutator of this thread on a heap, or NULL.
+  // The mutator with which this thread runs in a heap, else one that it left in
+  // native state last, else NULL.
   SafepointState* Find(const Safepoints* safepoints) LOAM_EXCLUDES(mutex_);
 
  private:
@@ -151,8 +156,12 @@ class Safepoints {
   bool StopTheWorld(SafepointState* self, bool (*still_wanted)(void* data),
                     void* data) LOAM_EXCLUDES(mutex_);
   void StartTheWorld() LOAM_EXCLUDES(mutex_);
-  // Ends the parking that StopTheWorld began.
+  // Ends the parking that StopTheWorld began; waits while another heap of this
+  // thread is stopped. Not while this one is: two threads could wait for each
+  // other.
   static void ResumeSelf(SafepointState* self);
+  // The same without waiting; false if it would have to.
+  static bool TryResumeSelf(SafepointState* self);
 
   bool IsStoppedBy(const SafepointState* m) LOAM_EXCLUDES(mutex_) {
     MutexLock lock(&mutex_);

@@ -19,12 +19,29 @@ class StoreShadow {
  public:
   explicit StoreShadow(const ArenaMap* arenas) : arenas_(arenas) {}
 
-  // Recorded first, stored afterwards: two threads that store to one slot at
-  // once may leave a shadow that differs, so lock-free structures cannot be
-  // checked. Relaxed atomics all the same.
+  // For a plain store, recorded first, stored afterwards: of two threads that
+  // store to one slot at once, each may win once, and the shadow differs. Such
+  // structures use the exchanges. Relaxed atomics all the same.
   void Record(uintptr_t slot, uintptr_t word) const {
     if (uint64_t* shadow = Find(slot)) {
       __atomic_store_n(shadow, word, __ATOMIC_RELAXED);
+    }
+  }
+  // After an exchange: records what the slot holds, however many threads are
+  // exchanging it. Once all have returned, the two agree: all accesses, the
+  // exchanges too, are sequentially consistent, and whoever recorded last saw
+  // the slot unchanged afterwards; an exchange after that look would have been
+  // recorded later still.
+  void RecordPresent(uintptr_t slot) const {
+    uint64_t* shadow = Find(slot);
+    if (shadow == nullptr) return;
+    const auto* word = reinterpret_cast<const uintptr_t*>(slot);
+    uintptr_t present = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+    for (;;) {
+      __atomic_store_n(shadow, present, __ATOMIC_SEQ_CST);
+      const uintptr_t now = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+      if (now == present) return;
+      present = now;
     }
   }
   // True if the slot holds what was stored, or is not in the heap.

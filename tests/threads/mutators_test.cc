@@ -166,7 +166,7 @@ void HandOver(int pools) {
 }
 
 TEST(MutatorsTest, MutatorsAreHandedOverInNativeState) { HandOver(5); }
-TEST(MutatorsTest, DISABLED_MutatorsArePooledInNativeState) { HandOver(1); }
+TEST(MutatorsTest, MutatorsArePooledInNativeState) { HandOver(1); }
 
 // A thread has one running mutator on a heap: it cannot take over a second.
 TEST(MutatorsTest, ASecondMutatorIsNotTakenOver) {
@@ -315,7 +315,7 @@ TEST(MutatorsTest, GcDisableMeansNoCollection) {
 
 // Lock-free structures in checking mode: threads that race for a slot by
 // compare-and-exchange or exchange are no raw stores.
-TEST(MutatorsTest, DISABLED_RacingExchangesAreNoRawStores) {
+TEST(MutatorsTest, RacingExchangesAreNoRawStores) {
   loam_options options = TestOptions();
   options.check.check_stores = 1;
   TestHeap heap(options);

@@ -89,7 +89,7 @@ TEST(TwoHeapsTest, TwoThreadsCollectAgainstEachOther) {
 TEST(TwoHeapsTest, FourThreadsInThreeHeaps) {
   CollectAgainstEachOther(4, 3, false);
 }
-TEST(TwoHeapsTest, DISABLED_StopsDoNotWaitForEachOther) {
+TEST(TwoHeapsTest, StopsDoNotWaitForEachOther) {
   CollectAgainstEachOther(2, 2, true);
 }
 
