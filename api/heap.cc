@@ -235,7 +235,7 @@ loam_status loam_heap_set_fixed_size(loam_heap* heap, uint64_t bytes) {
 
 loam_status loam_heap_set_heap_limit(loam_heap* heap, uint64_t bytes) {
   if (heap == nullptr) return NullHeap("loam_heap_set_heap_limit");
-  Unwrap(heap)->ledger()->set_limit(bytes == 0 ? kNoLimit : bytes);
+  Unwrap(heap)->SetHeapLimit(bytes == 0 ? kNoLimit : bytes);
   return LOAM_OK;
 }
 

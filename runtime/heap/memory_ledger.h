@@ -31,7 +31,13 @@ class MemoryLedger {
   uint64_t peak_committed() const { return Load(peak_); }
   uint64_t metadata() const { return Load(metadata_); }
   uint64_t limit() const { return Load(limit_); }
-  // A limit below what is committed stops further growth only.
+  // How much lies above the limit, after that was lowered.
+  uint64_t excess() const {
+    const uint64_t committed = this->committed();
+    const uint64_t limit = this->limit();
+    return committed > limit ? committed - limit : 0;
+  }
+  // Whoever lowers it below what is committed sees to the excess.
   void set_limit(uint64_t bytes) {
     limit_.store(bytes, std::memory_order_relaxed);
   }

@@ -142,6 +142,7 @@ void PageHeap::FreeSpan(Span* span) {
   span_pages_ -= span->page_count;
   freed_spans_++;
   span_pool_.Give(span);
+  ReleaseExcessPages();
 }
 
 uintptr_t PageHeap::AllocatePages(size_t pages, bool may_grow) {
@@ -266,12 +267,26 @@ bool PageHeap::AddArenas(size_t bytes) {
 
 size_t PageHeap::ReleaseFreePages(size_t max_bytes) {
   MutexLock lock(&mutex_);
-  const size_t pages = pages_.Scavenge(
-      max_bytes / kPageBytes, [](uintptr_t address, size_t count) {
+  return ReleasePages(max_bytes / kPageBytes) * kPageBytes;
+}
+
+void PageHeap::ReleaseExcess() {
+  MutexLock lock(&mutex_);
+  ReleaseExcessPages();
+}
+
+void PageHeap::ReleaseExcessPages() {
+  const uint64_t excess = ledger_->excess();
+  if (excess > 0) ReleasePages(DivideRoundingUp(excess, kPageBytes));
+}
+
+size_t PageHeap::ReleasePages(size_t max_pages) {
+  const size_t pages =
+      pages_.Scavenge(max_pages, [](uintptr_t address, size_t count) {
         os::Decommit(address, count * kPageBytes);
       });
   ledger_->Refund(MemoryLedger::Use::kHeapPages, pages * kPageBytes);
-  return pages * kPageBytes;
+  return pages;
 }
 
 PageHeapStats PageHeap::stats() {

@@ -49,7 +49,8 @@ class PageHeap {
   Span* AllocateSpan(const SpanShape& shape, uint32_t generation, bool may_grow)
       LOAM_EXCLUDES(mutex_);
 
-  // Takes back a span that no list, cache or sweeper refers to.
+  // Takes back a span that no list, cache or sweeper refers to. Its pages go
+  // back to the OS while more is committed than the ledger's limit.
   void FreeSpan(Span* span) LOAM_EXCLUDES(mutex_);
 
   // Spans never take more pages than this (the fixed-size policy).
@@ -60,6 +61,9 @@ class PageHeap {
   // Gives up to `max_bytes` of free committed pages back to the OS; returns how
   // many bytes.
   size_t ReleaseFreePages(size_t max_bytes) LOAM_EXCLUDES(mutex_);
+  // Gives free pages back until no more is committed than the ledger's limit,
+  // or none is left.
+  void ReleaseExcess() LOAM_EXCLUDES(mutex_);
 
   Span* FindSpan(uintptr_t address) const {
     return arena_map_.FindSpan(address);
@@ -113,6 +117,8 @@ class PageHeap {
   }
 
  private:
+  size_t ReleasePages(size_t max_pages) LOAM_REQUIRES(mutex_);
+  void ReleaseExcessPages() LOAM_REQUIRES(mutex_);
   bool Grow(size_t pages) LOAM_REQUIRES(mutex_);
   bool AddArenas(size_t bytes) LOAM_REQUIRES(mutex_);
   uintptr_t AllocatePages(size_t pages, bool may_grow) LOAM_REQUIRES(mutex_);

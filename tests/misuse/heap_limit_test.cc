@@ -387,7 +387,7 @@ TEST(LimitTest, DisabledCollectionsLetAllocationReachTheLimit) {
   EXPECT_GT(heap.Stats().cycles, 0u);
 }
 
-TEST(LimitTest, DISABLED_LoweringTheLimitTakesMemoryBack) {
+TEST(LimitTest, LoweringTheLimitTakesMemoryBack) {
   TestHeap heap;
   for (int i = 0; i < 100; i++) {
     ASSERT_TRUE(Keep(&heap, loam_alloc_bytes(heap.m(), 100000)));
