@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 /* When to collect. */
-typedef enum loam_policy {
+typedef enum loam_policy LOAM_ENUM_TYPE {
   LOAM_POLICY_GROWTH = 0, /* when the heap has grown by gc_percent */
   LOAM_POLICY_FIXED       /* when fixed_heap_size bytes are in use */
 } loam_policy;
@@ -54,7 +54,7 @@ typedef struct loam_check_options {
 /* Worker threads of the embedder's own; later version. */
 typedef struct loam_platform loam_platform;
 
-typedef enum loam_cycle_reason {
+typedef enum loam_cycle_reason LOAM_ENUM_TYPE {
   LOAM_CYCLE_TRIGGER = 0, /* the heap reached its trigger */
   LOAM_CYCLE_REQUESTED,   /* loam_collect */
   LOAM_CYCLE_MEMORY,      /* an allocation could not be served otherwise */
@@ -149,7 +149,8 @@ LOAM_API loam_status loam_heap_destroy(loam_heap* heap);
 /* The set given at creation, or the heap's own. */
 LOAM_API loam_type_set* loam_heap_types(loam_heap* heap);
 
-/* Changeable later, with effect at once. */
+/* Changeable later, with effect at once. A heap_limit below what is committed
+ * gives free memory back to the OS, now and as more of it becomes free. */
 LOAM_API loam_status loam_heap_set_gc_percent(loam_heap* heap,
                                               uint32_t percent);
 LOAM_API loam_status loam_heap_set_fixed_size(loam_heap* heap, uint64_t bytes);
@@ -164,7 +165,7 @@ LOAM_API void loam_heap_options_print(loam_heap* heap, FILE* out);
  * next failing call. */
 LOAM_API const char* loam_heap_last_error(loam_heap* heap);
 
-typedef enum loam_collect_kind {
+typedef enum loam_collect_kind LOAM_ENUM_TYPE {
   /* Returns when marking and sweeping are complete: everything dead is freed or
    * on the finalizer queue. */
   LOAM_COLLECT_FULL = 0
@@ -187,7 +188,7 @@ LOAM_API size_t loam_heap_release_memory(loam_heap* heap);
 
 /* ---- Finalizers -------------------------------------------------------- */
 
-typedef enum loam_finalizer_mode {
+typedef enum loam_finalizer_mode LOAM_ENUM_TYPE {
   /* A finalizable object keeps what it refers to alive, so a chain is finalized
    * one link per cycle from its head, and a cycle never. */
   LOAM_FINALIZER_ORDERED = 0,

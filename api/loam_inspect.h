@@ -64,7 +64,7 @@ LOAM_API void* loam_object_base(loam_heap* heap, const void* interior);
 /* Nonzero if `p` lies in an allocated object (not whether it is reachable). */
 LOAM_API int loam_is_live_object(loam_heap* heap, const void* p);
 
-typedef enum loam_check_level {
+typedef enum loam_check_level LOAM_ENUM_TYPE {
   LOAM_CHECK_QUICK = 0, /* counters and lists */
   LOAM_CHECK_FULL       /* every span and bitmap; stops the world */
 } loam_check_level;
@@ -105,7 +105,7 @@ typedef struct loam_jit_info {
 
 LOAM_API loam_status loam_jit_info_get(loam_jit_info* info);
 
-typedef enum loam_cursor_kind {
+typedef enum loam_cursor_kind LOAM_ENUM_TYPE {
   LOAM_CURSOR_BYTES = 0, /* loam_alloc_bytes */
   LOAM_CURSOR_SLOTS,     /* loam_alloc_slots */
   /* loam_alloc_array of a type with references (without any), aligned to at

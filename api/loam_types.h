@@ -25,6 +25,14 @@ extern "C" {
 #define LOAM_API
 #endif
 
+/* The type behind an enumeration. In C++ it has to be said, so that a value
+ * outside the enumerators is a bad argument, as in C, and not undefined. */
+#ifdef __cplusplus
+#define LOAM_ENUM_TYPE : unsigned int
+#else
+#define LOAM_ENUM_TYPE
+#endif
+
 /* One machine word of an object or a root. */
 typedef uintptr_t loam_word;
 
@@ -34,7 +42,7 @@ typedef struct loam_type loam_type;         /* a registered object type */
 typedef struct loam_type_set loam_type_set; /* types shared by heaps */
 typedef struct loam_visitor loam_visitor;   /* receives references */
 
-typedef enum loam_status {
+typedef enum loam_status LOAM_ENUM_TYPE {
   LOAM_OK = 0,
   LOAM_INVALID_ARGUMENT, /* the message names the call and the argument */
   LOAM_OUT_OF_MEMORY,    /* the OS or heap_limit refused; the heap is usable */
@@ -52,7 +60,7 @@ LOAM_API const char* loam_status_name(loam_status status);
 LOAM_API const char* loam_last_error(void);
 
 /* What one word holds. A word of all zero bits is never a reference. */
-typedef enum loam_word_kind {
+typedef enum loam_word_kind LOAM_ENUM_TYPE {
   LOAM_DATA = 0,          /* no reference: ignored */
   LOAM_VALUE = 1,         /* decoded by the heap's value encoding */
   LOAM_POINTER = 2,       /* a plain address, anywhere inside an object, or 0 */
@@ -65,7 +73,7 @@ typedef enum loam_word_kind {
 
 /* ---- Value encodings --------------------------------------------------- */
 
-typedef enum loam_encoding_kind {
+typedef enum loam_encoding_kind LOAM_ENUM_TYPE {
   LOAM_ENCODING_POINTER = 0, /* a value is an address or 0 */
   LOAM_ENCODING_LOW_TAG,     /* the low bits tell whether it is a reference */
   LOAM_ENCODING_NANBOX,      /* the high bits tell whether it is a reference */
