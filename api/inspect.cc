@@ -44,15 +44,15 @@ loam_status loam_heap_stats(loam_heap* heap, loam_stats* stats) {
                            "is not sizeof(loam_stats)");
   }
   const RuntimeStats s = Unwrap(heap)->stats();
-  stats->committed_bytes = s.committed_bytes;
-  stats->peak_committed_bytes = s.peak_committed_bytes;
-  stats->metadata_bytes = s.metadata_bytes;
+  stats->committed_bytes = s.pages.memory.committed;
+  stats->peak_committed_bytes = s.pages.memory.peak_committed;
+  stats->metadata_bytes = s.pages.memory.metadata;
   stats->span_bytes = s.pages.span_bytes;
   stats->free_page_bytes = s.pages.free_page_bytes;
   stats->reserved_bytes = s.pages.reserved_bytes;
   stats->external_bytes = s.external_bytes;
-  stats->live_bytes_estimate = s.live_estimate;
-  stats->allocated_bytes = s.allocated_bytes;
+  stats->live_bytes_estimate = s.cycle.live_estimate;
+  stats->allocated_bytes = s.cycle.allocated_bytes;
   stats->trigger_bytes = s.trigger;
   stats->cycles = s.cycle.cycles;
   stats->live_bytes = s.cycle.live_bytes;

@@ -22,6 +22,60 @@
  *
  * A cursor that is not in use is all zeroes, so the code falls into the slow
  * path and is never patched.
+ *
+ * Safepoint poll, at loop back edges and function entries:
+ *
+ *     cmp  dword [rdi + SAFEPOINT], 0
+ *     jne  slow                       ; loam_safepoint_slow(m)
+ *
+ *     ldr  w1, [x0, #SAFEPOINT]
+ *     cbnz w1, slow
+ *
+ * Store of a word (rcx, x3) to a slot (rdx, x2) of an object (rsi, x1). The
+ * slow path takes its arguments in these registers, changes none, and comes
+ * back to the store:
+ *
+ *     cmp  dword [rdi + BARRIER], 0
+ *     jne  slow                       ; call loam_store_slow, jmp store
+ *   store:
+ *     mov  [rdx], rcx
+ *
+ *     ldr  w9, [x0, #BARRIER]
+ *     cbnz w9, slow                   ; bl loam_store_slow, b store
+ *   store:
+ *     str  x3, [x2]
+ *
+ * Push of a frame of two slots at FRAME on the native stack, its map a
+ * constant; and the pop:
+ *
+ *     mov  rax, [rdi + STACK]         ; the current root stack
+ *     mov  rcx, [rax]                 ; its newest frame: stack.frames
+ *     mov  [rsp + FRAME], rax         ; frame.stack
+ *     mov  [rsp + FRAME + 8], rcx     ; frame.previous
+ *     lea  rdx, [rip + MAP]
+ *     mov  [rsp + FRAME + 16], rdx    ; frame.map
+ *     xor  edx, edx
+ *     mov  [rsp + FRAME + 24], rdx    ; the slots, zeroed or filled,
+ *     mov  [rsp + FRAME + 32], rdx    ; before the frame is linked
+ *     lea  rcx, [rsp + FRAME]
+ *     mov  [rax], rcx
+ *     ...
+ *     mov  rax, [rsp + FRAME]         ; through the stack it stored
+ *     mov  rcx, [rsp + FRAME + 8]
+ *     mov  [rax], rcx
+ *
+ *     ldr  x9, [x0, #STACK]
+ *     ldr  x10, [x9]
+ *     stp  x9, x10, [sp, #FRAME]
+ *     adrp x11, MAP
+ *     add  x11, x11, :lo12:MAP
+ *     stp  x11, xzr, [sp, #FRAME + 16]
+ *     str  xzr, [sp, #FRAME + 32]
+ *     add  x10, sp, #FRAME
+ *     str  x10, [x9]
+ *     ...
+ *     ldp  x9, x10, [sp, #FRAME]
+ *     str  x10, [x9]
  */
 #ifndef LOAM_API_LOAM_INLINE_H_
 #define LOAM_API_LOAM_INLINE_H_
@@ -59,8 +113,11 @@ typedef struct loam_type_abi {
   uint32_t cell_size;
 } loam_type_abi;
 
-/* Slow paths. loam_store_slow runs before the store, is no safepoint, and
- * handles NULL objects with a message. */
+/* Slow paths. loam_store_slow runs before the store, is no safepoint, preserves
+ * all general and vector registers on x86-64 and AArch64 (flags not, nor x16
+ * and x17; what a decode callback of the embedder's changes above the first 128
+ * bits of a vector register is its own affair), and handles NULL objects with a
+ * message. */
 LOAM_API void loam_safepoint_slow(loam_mutator* m);
 LOAM_API void* loam_alloc_slow(loam_mutator* m, const loam_type* type);
 LOAM_API void loam_store_slow(loam_mutator* m, void* object, void* slot,

@@ -321,10 +321,20 @@ const loam_type* loam_type_of(loam_heap* heap, const void* object) {
 
 // ---- Storing
 
-void loam_store_slow(loam_mutator* m, void* object, void* slot,
-                     loam_word word) {
+// What loam_store_slow calls, its registers saved (store_slow.S).
+__attribute__((visibility("hidden"))) void loam_store_barrier(loam_mutator* m,
+                                                              void* object,
+                                                              void* slot,
+                                                              loam_word word) {
   Barrier(RequireMutator(m, "loam_store"), "loam_store", object, slot, word);
 }
+
+#if !defined(__x86_64__) && !defined(__aarch64__)
+void loam_store_slow(loam_mutator* m, void* object, void* slot,
+                     loam_word word) {
+  loam_store_barrier(m, object, slot, word);
+}
+#endif
 
 void loam_store_value(loam_mutator* m, void* object, void* slot,
                       loam_word word) {

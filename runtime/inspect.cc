@@ -92,13 +92,7 @@ void CheckSpan(const Span& span, uint32_t generation, Reporter* reporter) {
 
 RuntimeStats Runtime::stats() {
   RuntimeStats stats = {};
-  stats.committed_bytes = ledger_.committed();
-  stats.peak_committed_bytes = ledger_.peak_committed();
-  stats.metadata_bytes = ledger_.metadata();
   stats.pages = page_heap_.stats();
-  stats.live_estimate = counters_.live_estimate.Get();
-  stats.allocated_bytes = counters_.allocated_bytes.Get() +
-                          stats.live_estimate - counters_.marked_bytes.Get();
   stats.external_bytes = counters_.external_bytes.Get();
   stats.trigger = pacer_.trigger();
   stats.cycle = cycle_.totals();

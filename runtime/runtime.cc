@@ -348,9 +348,11 @@ void Runtime::LockForFork() {
   page_heap_.LockForFork();
   persistent_.LockForFork();
   cycle_.LockForFork();
+  ledger_.LockForFork();
 }
 
 void Runtime::UnlockAfterFork() {
+  ledger_.UnlockAfterFork();
   cycle_.UnlockAfterFork();
   persistent_.UnlockAfterFork();
   page_heap_.UnlockAfterFork();

@@ -49,9 +49,8 @@ struct TypeState {
 };
 
 struct RuntimeStats {
-  uint64_t committed_bytes, peak_committed_bytes, metadata_bytes;
   PageHeapStats pages;
-  uint64_t live_estimate, allocated_bytes, external_bytes, trigger;
+  uint64_t external_bytes, trigger;
   CycleTotals cycle;
   uint64_t swept_spans;
   uint64_t mutators;

@@ -24,8 +24,13 @@ GcCycle::GcCycle(const CycleParts& parts)
                              parts.encoding)) {}
 
 CycleTotals GcCycle::totals() {
+  const HeapCounters& counters = *parts_.counters;
   SpinLockHolder lock(&totals_lock_);
-  return totals_;
+  CycleTotals totals = totals_;
+  totals.live_estimate = counters.live_estimate.Get();
+  totals.allocated_bytes = counters.allocated_bytes.Get() +
+                           totals.live_estimate - counters.marked_bytes.Get();
+  return totals;
 }
 
 bool GcCycle::Collect(SafepointState* self, CycleReason reason,
@@ -73,14 +78,10 @@ void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns) {
   phase_.store(GcPhase::kMarkTermination, std::memory_order_relaxed);
   parts_.roots->RemoveUnvisitedFibers();
   parts_.sweeper->NextGeneration();
-  HeapCounters& counters = *parts_.counters;
-  counters.allocated_bytes.Add(counters.live_estimate.Get() -
-                               counters.marked_bytes.Get());
-  counters.live_estimate.Set(marker_->marked_bytes());
-  counters.marked_bytes.Set(marker_->marked_bytes());
-  parts_.host->ReleaseCaches();
   info.live_bytes = marker_->marked_bytes();
   info.live_objects = marker_->marked_objects();
+  CountLive(info);
+  parts_.host->ReleaseCaches();
   cycles_.store(info.number, std::memory_order_relaxed);
 
   const PageHeapStats pages = parts_.page_heap->stats();
@@ -101,17 +102,28 @@ void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns) {
   info.next_trigger = parts_.pacer->trigger();
   {
     SpinLockHolder lock(&totals_lock_);
-    totals_.cycles = info.number;
     totals_.last_pause_ns = info.pause_ns;
     totals_.total_pause_ns += info.pause_ns;
     totals_.longest_pause_ns =
         std::max(totals_.longest_pause_ns, info.pause_ns);
     totals_.total_mark_ns += info.mark_ns;
-    totals_.live_bytes = info.live_bytes;
-    totals_.live_objects = info.live_objects;
   }
   phase_.store(GcPhase::kOff, std::memory_order_relaxed);
   parts_.host->CycleEnds(info);
+}
+
+// What was handed out since the last cycle is allocated; what was marked is the
+// new estimate. For totals(), all at once.
+void GcCycle::CountLive(const CycleInfo& info) {
+  HeapCounters& counters = *parts_.counters;
+  SpinLockHolder lock(&totals_lock_);
+  counters.allocated_bytes.Add(counters.live_estimate.Get() -
+                               counters.marked_bytes.Get());
+  counters.live_estimate.Set(info.live_bytes);
+  counters.marked_bytes.Set(info.live_bytes);
+  totals_.cycles = info.number;
+  totals_.live_bytes = info.live_bytes;
+  totals_.live_objects = info.live_objects;
 }
 
 void GcCycle::Mark() {

@@ -60,8 +60,12 @@ class CycleHost {
   ~CycleHost() = default;
 };
 
+// At one moment: `cycles` is the cycle after which live_bytes were alive, and
+// live_bytes <= live_estimate <= allocated_bytes.
 struct CycleTotals {
   uint64_t cycles = 0;
+  uint64_t live_estimate = 0;
+  uint64_t allocated_bytes = 0;
   uint64_t total_pause_ns = 0;
   uint64_t longest_pause_ns = 0;
   uint64_t last_pause_ns = 0;
@@ -114,6 +118,7 @@ class GcCycle {
 
  private:
   void Run(CycleReason reason, uint64_t stop_began_ns);
+  void CountLive(const CycleInfo& info) LOAM_EXCLUDES(totals_lock_);
   void Mark();
   void Trace(Tracer* tracer);
   bool HasFinalizer(uintptr_t address);

@@ -1,35 +1,31 @@
 #include "runtime/heap/memory_ledger.h"
 
+#include <algorithm>
+
 #include "runtime/base/fatal.h"
 
 namespace loam {
 
 bool MemoryLedger::TryCharge(Use use, size_t bytes) {
-  uint64_t committed = committed_.load(std::memory_order_relaxed);
-  do {
-    const uint64_t limit = limit_.load(std::memory_order_relaxed);
-    if (bytes > limit || committed > limit - bytes) return false;
-  } while (!committed_.compare_exchange_weak(committed, committed + bytes,
-                                             std::memory_order_relaxed));
-  if (use == Use::kMetadata) {
-    metadata_.fetch_add(bytes, std::memory_order_relaxed);
-  }
-  const uint64_t now = committed + bytes;
-  uint64_t peak = peak_.load(std::memory_order_relaxed);
-  while (now > peak &&
-         !peak_.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
-  }
+  const SpinLockHolder lock(&lock_);
+  if (!HasRoomFor(bytes)) return false;
+  Set(&committed_, committed() + bytes);
+  Set(&peak_, std::max(Load(peak_), committed()));
+  if (use == Use::kMetadata) Set(&metadata_, metadata() + bytes);
   return true;
 }
 
 void MemoryLedger::Refund(Use use, size_t bytes) {
-  const uint64_t before =
-      committed_.fetch_sub(bytes, std::memory_order_relaxed);
-  LOAM_CHECK(before >= bytes, "refund of %zu bytes, %zu committed", bytes,
-             static_cast<size_t>(before));
-  if (use == Use::kMetadata) {
-    metadata_.fetch_sub(bytes, std::memory_order_relaxed);
-  }
+  const SpinLockHolder lock(&lock_);
+  LOAM_CHECK(committed() >= bytes, "refund of %zu bytes, %zu committed", bytes,
+             static_cast<size_t>(committed()));
+  Set(&committed_, committed() - bytes);
+  if (use == Use::kMetadata) Set(&metadata_, metadata() - bytes);
+}
+
+MemoryCounts MemoryLedger::counts() {
+  const SpinLockHolder lock(&lock_);
+  return {committed(), Load(peak_), metadata()};
 }
 
 }  // namespace loam

@@ -4,6 +4,8 @@
 // need, nor type sets, which have ledgers of their own); a charge that
 // would pass the limit fails, and the caller reports out of memory. Reserved
 // address space is not charged.
+//
+// The counters change together, under the lock; reading one of them needs none.
 
 #ifndef LOAM_RUNTIME_HEAP_MEMORY_LEDGER_H_
 #define LOAM_RUNTIME_HEAP_MEMORY_LEDGER_H_
@@ -12,15 +14,25 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/base/mutex.h"
+
 namespace loam {
+
+// At one moment.
+struct MemoryCounts {
+  uint64_t committed;
+  uint64_t peak_committed;
+  uint64_t metadata;  // part of committed; the rest is heap pages
+};
 
 class MemoryLedger {
  public:
   enum class Use { kHeapPages, kMetadata };
 
   // Thread-safe. False, and nothing charged, if it would pass the limit.
-  [[nodiscard]] bool TryCharge(Use use, size_t bytes);
-  void Refund(Use use, size_t bytes);
+  [[nodiscard]] bool TryCharge(Use use, size_t bytes) LOAM_EXCLUDES(lock_);
+  void Refund(Use use, size_t bytes) LOAM_EXCLUDES(lock_);
+  MemoryCounts counts() LOAM_EXCLUDES(lock_);
   // Whether a charge of so much could succeed now; a hint.
   bool HasRoomFor(uint64_t bytes) const {
     const uint64_t limit = this->limit();
@@ -28,7 +40,6 @@ class MemoryLedger {
   }
 
   uint64_t committed() const { return Load(committed_); }
-  uint64_t peak_committed() const { return Load(peak_); }
   uint64_t metadata() const { return Load(metadata_); }
   uint64_t limit() const { return Load(limit_); }
   // How much lies above the limit, after that was lowered.
@@ -37,17 +48,22 @@ class MemoryLedger {
     const uint64_t limit = this->limit();
     return committed > limit ? committed - limit : 0;
   }
+  void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { lock_.Lock(); }
+  void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { lock_.Unlock(); }
   // Whoever lowers it below what is committed sees to the excess.
-  void set_limit(uint64_t bytes) {
-    limit_.store(bytes, std::memory_order_relaxed);
-  }
+  void set_limit(uint64_t bytes) { Set(&limit_, bytes); }
 
  private:
-  // Counters: relaxed throughout, since they order nothing else.
+  // Relaxed throughout, since they order nothing else.
   static uint64_t Load(const std::atomic<uint64_t>& counter) {
     return counter.load(std::memory_order_relaxed);
   }
+  static void Set(std::atomic<uint64_t>* counter, uint64_t value) {
+    counter->store(value, std::memory_order_relaxed);
+  }
 
+  SpinLock lock_;
+  // Written under lock_.
   std::atomic<uint64_t> committed_{0};  // at most limit_ when a charge succeeds
   std::atomic<uint64_t> peak_{0};       // largest value of committed_
   std::atomic<uint64_t> metadata_{0};   // part of committed_

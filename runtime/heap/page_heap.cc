@@ -292,6 +292,7 @@ size_t PageHeap::ReleasePages(size_t max_pages) {
 PageHeapStats PageHeap::stats() {
   MutexLock lock(&mutex_);
   PageHeapStats stats;
+  stats.memory = ledger_->counts();
   stats.span_bytes = span_pages_ * kPageBytes;
   stats.free_page_bytes = pages_.free_committed_pages() * kPageBytes;
   stats.reserved_bytes = pages_.arena_count() * kArenaBytes;

@@ -25,7 +25,9 @@ struct PageHeapOptions {
   bool store_shadow = false;  // keep Arena::store_shadow
 };
 
+// At one moment: committed - metadata = span_bytes + free_page_bytes.
 struct PageHeapStats {
+  MemoryCounts memory;
   uint64_t span_bytes;
   uint64_t free_page_bytes;  // committed, in no span
   uint64_t reserved_bytes;

@@ -33,9 +33,9 @@ TEST(MemoryLedgerTest, PeakStays) {
   ASSERT_TRUE(ledger.TryCharge(Use::kHeapPages, 100));
   ledger.Refund(Use::kHeapPages, 90);
   ASSERT_TRUE(ledger.TryCharge(Use::kHeapPages, 50));
-  EXPECT_EQ(ledger.peak_committed(), 100);
+  EXPECT_EQ(ledger.counts().peak_committed, 100);
   ASSERT_TRUE(ledger.TryCharge(Use::kHeapPages, 41));
-  EXPECT_EQ(ledger.peak_committed(), 101);
+  EXPECT_EQ(ledger.counts().peak_committed, 101);
 }
 
 TEST(MemoryLedgerTest, LimitMayBeReachedNotPassed) {
@@ -50,7 +50,7 @@ TEST(MemoryLedgerTest, LimitMayBeReachedNotPassed) {
   // Refusals charge nothing.
   EXPECT_EQ(ledger.committed(), 100);
   EXPECT_EQ(ledger.metadata(), 60);
-  EXPECT_EQ(ledger.peak_committed(), 100);
+  EXPECT_EQ(ledger.counts().peak_committed, 100);
 }
 
 TEST(MemoryLedgerTest, HugeChargesDoNotWrapAround) {
@@ -128,8 +128,8 @@ TEST(MemoryLedgerTest, ConcurrentChargersNeverPassTheLimit) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_LE(most.load(), kLimit);
-  EXPECT_LE(ledger.peak_committed(), kLimit);
-  EXPECT_GE(ledger.peak_committed(), most.load());
+  EXPECT_LE(ledger.counts().peak_committed, kLimit);
+  EXPECT_GE(ledger.counts().peak_committed, most.load());
   EXPECT_GT(refused.load(), 0) << "the limit was never met";
   EXPECT_EQ(ledger.committed(), 0);
   EXPECT_EQ(ledger.metadata(), 0);

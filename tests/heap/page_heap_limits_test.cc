@@ -189,7 +189,7 @@ TEST_F(PageHeapLimitsTest, EveryPointOfFailureLeavesItUsable) {
     while (Span* span = heap.AllocateSpan(Pages(3), kGeneration, true)) {
       spans.push_back(span);
     }
-    EXPECT_LE(ledger.peak_committed(), ledger.limit());
+    EXPECT_LE(ledger.counts().peak_committed, ledger.limit());
     char problem[256] = "";
     ASSERT_TRUE(heap.CheckInvariants(problem, sizeof(problem))) << problem;
     EXPECT_EQ(heap.stats().spans, spans.size());

@@ -283,6 +283,52 @@ TEST(MutatorsTest, AStoppedWorldStandsStill) {
   EXPECT_GT(stops.load(), 5u);
 }
 
+// ---- Statistics
+// --------------------------------------------------------------
+
+// Read by a thread that is attached to nothing, while others collect and heaps
+// grow and shrink: every answer is of one moment.
+TEST(MutatorsTest, StatisticsAddUpAtAnyMoment) {
+  const uint64_t seed = TestSeed();
+  TestHeap heap;
+  const loam_type* type = RegisterNode(heap.types());
+  const Deadline deadline(Seconds());
+  std::atomic<bool> done = false;
+  uint64_t answers = 0;
+  std::thread reader([&] {
+    loam_stats last = {};
+    while (!done.load()) {
+      const loam_stats now = heap.Stats();
+      ASSERT_EQ(now.committed_bytes,
+                now.metadata_bytes + now.span_bytes + now.free_page_bytes);
+      ASSERT_GE(now.peak_committed_bytes, now.committed_bytes);
+      ASSERT_GE(now.live_bytes_estimate, now.live_bytes);
+      ASSERT_GE(now.allocated_bytes, now.live_bytes_estimate);
+      ASSERT_GE(now.cycles, last.cycles);
+      ASSERT_GE(now.total_pause_ns, last.total_pause_ns);
+      last = now;
+      answers++;
+    }
+    EXPECT_GT(last.cycles, 5u);
+  });
+  RunThreads(heap, 3, [&](loam_mutator* m, int i) {
+    Random random(seed + static_cast<uint64_t>(i));
+    while (deadline.Running()) {
+      LOAM_FRAME(m, f, 2, LOAM_POINTER);
+      f.slots[0] = reinterpret_cast<loam_word>(
+          MakeList(m, type, random.Below(5000), seed));
+      f.slots[1] = reinterpret_cast<loam_word>(
+          loam_alloc_bytes(m, random.Below(200000)));
+      if (random.OneIn(4)) (void)loam_collect(m, LOAM_COLLECT_FULL);
+      if (random.OneIn(8)) (void)loam_heap_release_memory(heap.heap());
+      LOAM_FRAME_END(f);
+    }
+  });
+  done.store(true);
+  reader.join();
+  EXPECT_GT(answers, 100u);
+}
+
 // Once loam_gc_disable has returned, no collection starts until enable.
 TEST(MutatorsTest, GcDisableMeansNoCollection) {
   TestHeap heap;
