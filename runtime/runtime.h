@@ -1,7 +1,8 @@
 // One heap instance: ties the parts of the layers below together.
 //
 // Who does what:
-//   runtime.cc           creation, mutators, what a cycle asks for
+//   runtime.cc           creation, collecting, what a cycle asks for, messages
+//   mutators.cc          attaching, native sections, stops, fork
 //   object_allocator.*   allocation's slow paths
 //   checking.*           stress mode, store and thread checks
 //   inspect.cc           statistics, walks, questions about addresses
