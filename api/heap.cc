@@ -152,7 +152,7 @@ loam_status CheckShape(const loam_options* o, loam_heap** heap) {
 }
 
 void RequirePrepared(const Mutator* m, const char* call) {
-  if (m->world_stops == 0) {
+  if (!m->fork_prepared) {
     const ScopedFatalContext context(m->runtime->fatal_context());
     FatalMisuse("%s: m: loam_fork_prepare has not been called", call);
   }
@@ -354,26 +354,24 @@ void loam_finalizers_on_ready(loam_heap* heap, void (*wake)(void* data),
 
 loam_status loam_fork_prepare(loam_mutator* m) {
   Mutator* mutator = RequireMutator(m, "loam_fork_prepare");
-  // What is left to sweep is swept, so that the child starts with clean lists.
-  mutator->runtime->StopTheWorld(mutator);
-  mutator->runtime->FlushAndSweep();
-  mutator->runtime->LockForFork();
+  if (mutator->fork_prepared) {
+    return WrongState(mutator->runtime, "loam_fork_prepare", "m",
+                      "has been prepared already");
+  }
+  mutator->runtime->PrepareFork(mutator);
   return LOAM_OK;
 }
 
 void loam_fork_parent(loam_mutator* m) {
   Mutator* mutator = RequireMutator(m, "loam_fork_parent");
   RequirePrepared(mutator, "loam_fork_parent");
-  mutator->runtime->UnlockAfterFork();
-  mutator->runtime->StartTheWorld(mutator);
+  mutator->runtime->EndForkInParent(mutator);
 }
 
 void loam_fork_child(loam_mutator* m) {
   Mutator* mutator = RequireMutator(m, "loam_fork_child");
   RequirePrepared(mutator, "loam_fork_child");
-  mutator->runtime->UnlockAfterFork();
-  mutator->runtime->ResetAfterFork(mutator);
-  mutator->runtime->StartTheWorld(mutator);
+  mutator->runtime->EndForkInChild(mutator);
 }
 
 }  // extern "C"

@@ -107,6 +107,10 @@ loam_status loam_heap_check(loam_mutator* m, loam_check_level level,
                             void (*report)(const char* line, void* data),
                             void* data) {
   Mutator* mutator = RequireMutator(m, "loam_heap_check");
+  if (level != LOAM_CHECK_QUICK && level != LOAM_CHECK_FULL) {
+    return InvalidArgument(mutator->runtime, "loam_heap_check", "level",
+                           "does not exist");
+  }
   const size_t failures =
       mutator->runtime->Check(mutator, level == LOAM_CHECK_FULL, report, data);
   if (failures == 0) return LOAM_OK;

@@ -75,7 +75,10 @@ typedef struct loam_cycle_info {
 } loam_cycle_info;
 
 /* Callbacks. None may allocate on this heap or take a lock that is held across
- * an allocation. Exceptions must not leave them. */
+ * an allocation. Exceptions must not leave them. Inside an allocation may run:
+ * these; when it collects, root providers, trace and decode functions; and the
+ * `wake` function of loam_finalizers_on_ready. Nothing else of the embedder's.
+ */
 typedef struct loam_callbacks {
   /* No memory, even after a full collection: free something and return nonzero
    * to try once more, or 0 to let the allocation return NULL. May leave by

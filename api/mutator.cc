@@ -76,7 +76,25 @@ void* AllocateSlotWords(loam_mutator* m, size_t count, const char* call,
 // The barrier of every store that is not inlined.
 inline void Barrier(Mutator* m, const char* call, void* object, void* slot,
                     loam_word word) {
-  if (m->barrier_word != 0) CheckStore(m, call, object, slot, word);
+  if (m->barrier_word == 0) return;
+  CheckStoreTarget(m, call, object, slot, word);
+  RecordStore(m, slot, word);
+}
+
+// The same for one word of many, which goes by the object's layout.
+inline void BulkBarrier(Mutator* m, const char* call, void* object, void* slot,
+                        loam_word word) {
+  if (m->barrier_word == 0) return;
+  CheckStoreTarget(m, call, object, slot, word, DataWords::kAccepted);
+  RecordStore(m, slot, word);
+}
+
+// NULL would crash less clearly a moment later.
+void RequireStoreTarget(Mutator* m, const char* call, const void* object,
+                        const void* slot) {
+  if (object != nullptr && slot != nullptr) return;
+  const ScopedFatalContext context(m->runtime->fatal_context());
+  FatalMisuse("%s: %s is NULL", call, object == nullptr ? "object" : "slot");
 }
 
 std::atomic_ref<uintptr_t> SlotRef(void* slot) {
@@ -86,10 +104,7 @@ std::atomic_ref<uintptr_t> SlotRef(void* slot) {
 void Store(loam_mutator* m, const char* call, void* object, void* slot,
            loam_word word) {
   Mutator* mutator = RequireMutator(m, call);
-  if (object == nullptr || slot == nullptr) {
-    const ScopedFatalContext context(mutator->runtime->fatal_context());
-    FatalMisuse("%s: %s is NULL", call, object == nullptr ? "object" : "slot");
-  }
+  RequireStoreTarget(mutator, call, object, slot);
   Barrier(mutator, call, object, slot, word);
   // Relaxed: publication between threads is the embedder's business.
   SlotRef(slot).store(word, std::memory_order_relaxed);
@@ -161,7 +176,12 @@ void loam_safepoint_slow(loam_mutator* m) {
 
 void loam_enter_native(loam_mutator* m) {
   RequireNonNull(m, "loam_enter_native", "m");
-  Unwrap(m)->runtime->EnterNative(Unwrap(m));
+  Mutator* mutator = Unwrap(m);
+  // Of another thread's running mutator this would hide that thread.
+  if (mutator->safepoint.native_depth == 0) {
+    CheckThread(mutator, "loam_enter_native");
+  }
+  mutator->runtime->EnterNative(mutator);
 }
 
 loam_status loam_leave_native(loam_mutator* m) {
@@ -177,7 +197,13 @@ void loam_call_native(loam_mutator* m, void (*fn)(void* data), void* data) {
   RequireNonNull(m, "loam_call_native", "m");
   loam_enter_native(m);
   EmbedderCall("the function of loam_call_native", [&] { fn(data); });
-  (void)loam_leave_native(m);
+  ErrorMessage message;
+  if (Unwrap(m)->runtime->LeaveNative(Unwrap(m), &message) == Status::kOk) {
+    return;
+  }
+  // There is no way to tell the caller, and `m` cannot run.
+  const ScopedFatalContext context(Unwrap(m)->runtime->fatal_context());
+  FatalMisuse("loam_call_native: fn: after it, %s", message.text);
 }
 
 loam_status loam_stop_the_world(loam_mutator* m) {
@@ -348,11 +374,8 @@ void loam_store_pointer(loam_mutator* m, void* object, void* slot,
 
 void loam_store_value_init(loam_mutator* m, void* object, void* slot,
                            loam_word word) {
-  RequireMutator(m, "loam_store_value_init");
-  if (object == nullptr || slot == nullptr) {
-    FatalMisuse("loam_store_value_init: %s is NULL",
-                object == nullptr ? "object" : "slot");
-  }
+  Mutator* mutator = RequireMutator(m, "loam_store_value_init");
+  RequireStoreTarget(mutator, "loam_store_value_init", object, slot);
   SlotRef(slot).store(word, std::memory_order_relaxed);
 }
 
@@ -365,6 +388,7 @@ loam_word loam_exchange_value(loam_mutator* m, void* object, void* slot,
                               loam_word word) {
   Mutator* mutator = RequireMutator(m, "loam_exchange_value");
   constexpr char kCall[] = "loam_exchange_value";
+  RequireStoreTarget(mutator, kCall, object, slot);
   const bool checking = mutator->barrier_word != 0;
   if (checking) CheckStoreTarget(mutator, kCall, object, slot, word);
   const loam_word before =
@@ -383,6 +407,8 @@ int loam_compare_exchange_value(loam_mutator* m, void* object, void* slot,
                                 loam_word* expected, loam_word word) {
   Mutator* mutator = RequireMutator(m, "loam_compare_exchange_value");
   constexpr char kCall[] = "loam_compare_exchange_value";
+  RequireStoreTarget(mutator, kCall, object, slot);
+  RequireNonNull(expected, kCall, "expected");
   const bool checking = mutator->barrier_word != 0;
   if (checking) CheckStoreTarget(mutator, kCall, object, slot, word);
   const bool stored = SlotRef(slot).compare_exchange_strong(
@@ -393,6 +419,7 @@ int loam_compare_exchange_value(loam_mutator* m, void* object, void* slot,
 
 int loam_compare_exchange_pointer(loam_mutator* m, void* object, void* slot,
                                   void** expected, const void* target) {
+  RequireNonNull(expected, "loam_compare_exchange_pointer", "expected");
   loam_word word = Address(*expected);
   const int stored =
       loam_compare_exchange_value(m, object, slot, &word, Address(target));
@@ -404,11 +431,13 @@ void loam_copy_slots(loam_mutator* m, void* object, void* destination,
                      const void* source, size_t count) {
   Mutator* mutator = RequireMutator(m, "loam_copy_slots");
   if (count == 0) return;
+  RequireStoreTarget(mutator, "loam_copy_slots", object, destination);
+  RequireNonNull(source, "loam_copy_slots", "source");
   auto* to = static_cast<uintptr_t*>(destination);
   auto* from = static_cast<uintptr_t*>(const_cast<void*>(source));
   const auto copy = [&](size_t i) {
     const uintptr_t word = SlotRef(&from[i]).load(std::memory_order_relaxed);
-    Barrier(mutator, "loam_copy_slots", object, &to[i], word);
+    BulkBarrier(mutator, "loam_copy_slots", object, &to[i], word);
     SlotRef(&to[i]).store(word, std::memory_order_relaxed);
   };
   if (to <= from) {
@@ -421,9 +450,11 @@ void loam_copy_slots(loam_mutator* m, void* object, void* destination,
 void loam_clear_slots(loam_mutator* m, void* object, void* slots,
                       size_t count) {
   Mutator* mutator = RequireMutator(m, "loam_clear_slots");
+  if (count == 0) return;
+  RequireStoreTarget(mutator, "loam_clear_slots", object, slots);
   auto* words = static_cast<uintptr_t*>(slots);
   for (size_t i = 0; i < count; i++) {
-    Barrier(mutator, "loam_clear_slots", object, &words[i], 0);
+    BulkBarrier(mutator, "loam_clear_slots", object, &words[i], 0);
     SlotRef(&words[i]).store(0, std::memory_order_relaxed);
   }
 }

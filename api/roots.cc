@@ -61,8 +61,10 @@ loam_status AddRange(loam_heap* heap, void* slots, size_t count,
     return InvalidArgument(runtime, call, "slot",
                            "lies in the heap itself; roots lie outside");
   }
-  RootRecord* record = runtime->roots()->AddWords(
-      static_cast<uintptr_t*>(slots), count, static_cast<WordKind>(kind), name);
+  RootRecord* record = WithFreePages(runtime, [&] {
+    return runtime->roots()->AddWords(static_cast<uintptr_t*>(slots), count,
+                                      static_cast<WordKind>(kind), name);
+  });
   if (record == nullptr) return OutOfMemory(runtime, call);
   *root = Wrap(record);
   return LOAM_OK;
@@ -83,16 +85,23 @@ loam_status AddProvider(Runtime* runtime, loam_root_provider_fn fn, void* data,
   return LOAM_OK;
 }
 
+// The heap of a root, a global or a fiber; NULL if it is gone already.
+template <typename Record>
+Runtime* RuntimeOf(const Record* record) {
+  return record == nullptr || record->set == nullptr
+             ? nullptr
+             : static_cast<Runtime*>(record->set->owner());
+}
+
 RootStack* CurrentStack(loam_mutator* m) { return Unwrap(m)->root_stack; }
 
 loam_handle NewHandle(loam_mutator* m, loam_word word, loam_word_kind kind,
                       const char* call) {
-  RequireNonNull(m, call, "m");
-  Runtime* runtime = Unwrap(m)->runtime;
+  Runtime* runtime = RequireMutator(m, call)->runtime;
   HandleSlot* handle = WithFreePages(runtime, [&] {
     return CurrentStack(m)->NewHandle(runtime->roots(), word, kind);
   });
-  if (handle == nullptr) (void)OutOfMemory(Unwrap(m)->runtime, call);
+  if (handle == nullptr) (void)OutOfMemory(runtime, call);
   return reinterpret_cast<loam_handle>(handle);
 }
 
@@ -146,24 +155,15 @@ loam_status loam_mutator_root_provider_add(loam_mutator* m,
 loam_status loam_fiber_root_provider_add(loam_fiber* fiber,
                                          loam_root_provider_fn fn, void* data,
                                          const char* name, loam_root** root) {
-  if (fiber == nullptr || fn == nullptr || root == nullptr) {
-    return InvalidArgument(nullptr, "loam_fiber_root_provider_add",
-                           fiber == nullptr ? "fiber"
-                           : fn == nullptr  ? "fn"
-                                            : "root",
-                           "is NULL");
+  constexpr char kCall[] = "loam_fiber_root_provider_add";
+  Runtime* runtime = RuntimeOf(Unwrap(fiber));
+  if (runtime == nullptr) {
+    return InvalidArgument(
+        nullptr, kCall, "fiber",
+        fiber == nullptr ? "is NULL" : "is destroyed already");
   }
-  Fiber* f = Unwrap(fiber);
-  if (f->set == nullptr) {
-    return InvalidArgument(nullptr, "loam_fiber_root_provider_add", "fiber",
-                           "is destroyed already");
-  }
-  RootRecord* record = f->set->AddProvider(fn, data, name, &f->providers);
-  if (record == nullptr) {
-    return OutOfMemory(nullptr, "loam_fiber_root_provider_add");
-  }
-  *root = Wrap(record);
-  return LOAM_OK;
+  return AddProvider(runtime, fn, data, name, &Unwrap(fiber)->providers, root,
+                     kCall);
 }
 
 // ---- Visiting
@@ -193,7 +193,7 @@ void loam_visit_ambiguous_range(loam_visitor* visitor, const void* words,
 // ---- Handles and globals
 
 void loam_handle_scope_open(loam_mutator* m, loam_handle_scope* scope) {
-  RequireNonNull(m, "loam_handle_scope_open", "m");
+  RequireMutator(m, "loam_handle_scope_open");
   RootStack* stack = CurrentStack(m);
   const HandlePosition position = stack->handle_position();
   scope->stack = reinterpret_cast<loam_root_stack*>(stack);
@@ -332,8 +332,6 @@ void loam_unwind_to(loam_mutator* m, const loam_unwind_point* point) {
 
 // ---- Fibers
 
-// ---- Fibers
-
 loam_status loam_fiber_create(loam_heap* heap, void* owner,
                               loam_fiber** fiber) {
   constexpr char kCall[] = "loam_fiber_create";
@@ -364,7 +362,7 @@ loam_status loam_fiber_destroy(loam_fiber* fiber) {
   }
   Fiber* f = Unwrap(fiber);
   if (f->current_on.load(std::memory_order_acquire) != nullptr) {
-    return WrongState(nullptr, kCall, "fiber", "is current on a mutator");
+    return WrongState(RuntimeOf(f), kCall, "fiber", "is current on a mutator");
   }
   f->set->RemoveFiber(f);
   return LOAM_OK;

@@ -3,8 +3,11 @@
 // and vector register that a called function may otherwise change (not the
 // flags; on AArch64 not x16 and x17, which a linker's veneers use).
 //
-// Vector registers are saved at the width that this library is compiled for.
-// Their wider parts stay as they are, since nothing behind this uses them.
+// Vector registers are saved at the width that this library is compiled for: in
+// the usual builds the 128 bits of SSE2 or of Advanced SIMD. Wider parts stay as
+// they are on x86-64, unless a decode callback of the embedder's changes them;
+// an AVX build clears what lies above 256 bits, and AArch64 what SVE has above
+// 128.
 
 #if defined(__x86_64__)
 

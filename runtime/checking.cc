@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/embedder_call.h"
 #include "runtime/base/fatal.h"
 #include "runtime/heap/object_slots.h"
 #include "runtime/heap/os_memory.h"
@@ -65,11 +66,13 @@ void EndCheckingStores(Mutator* m) {
   m->fresh_objects = nullptr;
 }
 
-void AddFreshObject(Mutator* m, void* object, size_t bytes) {
-  m->runtime->store_shadow().Snapshot(reinterpret_cast<uintptr_t>(object),
-                                      AlignUp(bytes, kWordBytes));
+void AddFreshObject(Mutator* m, void* object) {
+  const auto address = reinterpret_cast<uintptr_t>(object);
+  const Span* span = m->runtime->page_heap()->FindSpan(address);
+  m->runtime->store_shadow().BeginFresh(address, span->object_bytes(),
+                                        StoreShadow::FreshTag(m));
   if (m->fresh_count < kFreshListBytes / sizeof(uintptr_t)) {
-    m->fresh_objects[m->fresh_count++] = reinterpret_cast<uintptr_t>(object);
+    m->fresh_objects[m->fresh_count++] = address;
   }
 }
 
@@ -79,24 +82,25 @@ void EndFreshObjects(Mutator* m) {
   while (m->fresh_count > 0) {
     const uintptr_t object = m->fresh_objects[--m->fresh_count];
     const Span* span = m->runtime->page_heap()->FindSpan(object);
-    if (span != nullptr) shadow.Snapshot(object, span->object_bytes());
+    if (span == nullptr) continue;
+    shadow.EndFresh(object, span->object_bytes(), StoreShadow::FreshTag(m));
   }
 }
 
-void CheckStore(Mutator* m, const char* call, const void* object,
-                const void* slot, uintptr_t word) {
-  CheckStoreTarget(m, call, object, slot, word);
-  m->runtime->store_shadow().Record(reinterpret_cast<uintptr_t>(slot), word);
+void RecordStore(Mutator* m, const void* slot, uintptr_t word) {
+  m->runtime->store_shadow().Record(reinterpret_cast<uintptr_t>(slot), word,
+                                    StoreShadow::FreshTag(m));
 }
 
 void CheckStoreTarget(Mutator* m, const char* call, const void* object,
-                      const void* slot, uintptr_t word) {
+                      const void* slot, uintptr_t word, DataWords data_words) {
   Runtime* runtime = m->runtime;
   const ScopedFatalContext context(runtime->fatal_context());
   CheckThread(m, call);
   if (object == nullptr || slot == nullptr) {
     FatalMisuse("%s: %s is NULL", call, object == nullptr ? "object" : "slot");
   }
+  if (!runtime->options().check.check_stores) return;
   const auto address = reinterpret_cast<uintptr_t>(slot);
   if (address % kWordBytes != 0) {
     FatalMisuse("%s: slot: %p is not a multiple of 8", call, slot);
@@ -115,21 +119,26 @@ void CheckStoreTarget(Mutator* m, const char* call, const void* object,
                 slot, object, span->object_bytes());
   }
   if (span->scan == ScanKind::kNoscan) {
+    if (data_words == DataWords::kAccepted) return;
     const Type* type = span->TypeOf(cell);
     FatalMisuse("%s: slot: the object at %p (%s) has no slots", call, object,
                 type != nullptr ? type->name : "bytes");
   }
   const WordKind kind = SlotKindAt(*span, cell, address);
   if (kind == WordKind::kData) {
+    if (data_words == DataWords::kAccepted) return;
     const Type* type = span->TypeOf(cell);
     FatalMisuse(
         "%s: slot: offset %zu of the object at %p (%s) is data, which the "
         "collector does not look at",
         call, address - cell, object, type != nullptr ? type->name : "untyped");
   }
-  const uintptr_t target = kind == WordKind::kValue
-                               ? DecodeValue(runtime->options().encoding, word)
-                               : (kind == WordKind::kPointer ? word : 0);
+  uintptr_t target = kind == WordKind::kPointer ? word : 0;
+  if (kind == WordKind::kValue) {
+    EmbedderCall("the decode callback", [&] {
+      target = DecodeValue(runtime->options().encoding, word);
+    });
+  }
   const Span* target_span = runtime->page_heap()->FindSpan(target);
   if (target_span == nullptr) return;
   const size_t index = target_span->CellIndex(target);
@@ -143,7 +152,8 @@ void CheckStoreTarget(Mutator* m, const char* call, const void* object,
 }
 
 void RecordExchange(Mutator* m, const void* slot) {
-  m->runtime->store_shadow().RecordPresent(reinterpret_cast<uintptr_t>(slot));
+  m->runtime->store_shadow().RecordPresent(reinterpret_cast<uintptr_t>(slot),
+                                           StoreShadow::FreshTag(m));
 }
 
 void CheckThreadNow(const Mutator* m, const char* call) {

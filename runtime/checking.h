@@ -25,18 +25,21 @@ bool StressWantsCollection(Mutator* m);
 bool StartCheckingStores(Mutator* m);
 void EndCheckingStores(Mutator* m);
 // An object that may be filled in by plain stores until the next safepoint.
-void AddFreshObject(Mutator* m, void* object, size_t bytes);
+void AddFreshObject(Mutator* m, void* object);
 // A safepoint: what fresh objects hold now counts as stored.
 void EndFreshObjects(Mutator* m);
-// Fatal unless `slot` is one of `object`'s that may hold a reference, and
-// `word` refers to no free cell.
+// Whether a store may go to a word that is no slot: a bulk copy goes by the
+// object's layout and takes data along.
+enum class DataWords : bool { kRefused, kAccepted };
+// What the store functions do while the barrier word is set, `call` being their
+// name. Checks that the thread may use the mutator; and with check_stores, that
+// `slot` is one of `object`'s and `word` refers to no free cell.
 void CheckStoreTarget(Mutator* m, const char* call, const void* object,
-                      const void* slot, uintptr_t word);
-// What the store functions do while the barrier word is set: checks the
-// arguments and records the store. `call` is for messages.
-void CheckStore(Mutator* m, const char* call, const void* object,
-                const void* slot, uintptr_t word);
-// After an exchange that CheckStoreTarget let pass: records it.
+                      const void* slot, uintptr_t word,
+                      DataWords data_words = DataWords::kRefused);
+// Before a store that CheckStoreTarget let pass.
+void RecordStore(Mutator* m, const void* slot, uintptr_t word);
+// After such an exchange.
 void RecordExchange(Mutator* m, const void* slot);
 
 // ---- Threads

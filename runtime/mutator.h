@@ -61,6 +61,7 @@ struct Mutator {
   uint32_t gc_disabled_depth;
   uint32_t world_stops;  // loam_stop_the_world that are open
   bool thread_ended;     // made native because its thread ended
+  bool fork_prepared;    // between loam_fork_prepare and _parent or _child
   // The tiny allocator's cell: free from tiny_next to tiny_limit.
   uintptr_t tiny_next;
   uintptr_t tiny_limit;

@@ -44,7 +44,9 @@ Status Runtime::TryAttach(const char* name, Mutator** result,
   if (options_.check.single_cell_runs()) {
     m->safepoint_word.store(kWordAlways, std::memory_order_relaxed);
   }
-  if (options_.check.check_stores) m->barrier_word = kBarrierCheck;
+  if (options_.check.check_stores || options_.check.check_threads) {
+    m->barrier_word = kBarrierCheck;
+  }
   m->safepoint.word = &m->safepoint_word;
   m->safepoint.name = m->name;
   m->safepoint.owner = m;
@@ -203,6 +205,52 @@ void Runtime::StartTheWorld(Mutator* m) {
   safepoints_.StartTheWorld();
 }
 
+// Calls visit(runtime) for every heap in which this thread has prepared a fork.
+// Not under the lock of its list, which ranks behind what `visit` takes; the
+// list does not change meanwhile, since these mutators are running.
+template <typename Visit>
+void Runtime::ForEachPreparedHeap(Visit&& visit) {
+  for (size_t i = 0;; i++) {
+    Runtime* found = nullptr;
+    size_t number = 0;
+    ThreadContext::CurrentIfAny()->ForEach([&](SafepointState* state) {
+      const Mutator* m = MutatorOf(state);
+      if (state->state.load(std::memory_order_relaxed) ==
+              MutatorState::kRunning &&
+          m->fork_prepared && number++ == i) {
+        found = m->runtime;
+      }
+    });
+    if (found == nullptr) return;
+    visit(found);
+  }
+}
+
+// The locks of all prepared heaps are taken together, when all their worlds are
+// stopped: a thread that runs in the heap still to be stopped may be waiting
+// for a lock of one of the others.
+void Runtime::PrepareFork(Mutator* m) {
+  ForEachPreparedHeap([](Runtime* runtime) { runtime->UnlockAfterFork(); });
+  StopTheWorld(m);
+  // What is left to sweep is swept, so that the child starts with clean lists.
+  FlushAndSweep();
+  m->fork_prepared = true;
+  ForEachPreparedHeap([](Runtime* runtime) { runtime->LockForFork(); });
+}
+
+void Runtime::EndForkInParent(Mutator* m) {
+  UnlockAfterFork();
+  m->fork_prepared = false;
+  StartTheWorld(m);
+}
+
+void Runtime::EndForkInChild(Mutator* m) {
+  UnlockAfterFork();
+  m->fork_prepared = false;
+  ResetAfterFork(m);
+  StartTheWorld(m);
+}
+
 // What threads that are native or not attached may be changing is held across
 // the fork, so that the child finds it whole.
 void Runtime::LockForFork() {
@@ -210,6 +258,7 @@ void Runtime::LockForFork() {
   types_->LockForFork();
   page_heap_.LockForFork();
   persistent_.LockForFork();
+  pacer_.LockForFork();
   cycle_.LockForFork();
   ledger_.LockForFork();
 }
@@ -217,6 +266,7 @@ void Runtime::LockForFork() {
 void Runtime::UnlockAfterFork() {
   ledger_.UnlockAfterFork();
   cycle_.UnlockAfterFork();
+  pacer_.UnlockAfterFork();
   persistent_.UnlockAfterFork();
   page_heap_.UnlockAfterFork();
   types_->UnlockAfterFork();

@@ -252,9 +252,9 @@ void CountHeaded(Mutator* m, const Type& type, size_t bytes) {
 }
 
 // The last step of every allocation.
-void* Finish(Mutator* m, void* object, size_t bytes) {
+void* Finish(Mutator* m, void* object) {
   if (object != nullptr && m->fresh_objects != nullptr) {
-    AddFreshObject(m, object, bytes);
+    AddFreshObject(m, object);
   }
   return object;
 }
@@ -300,6 +300,23 @@ void WriteSpanBits(uint64_t* bitmap, size_t first, size_t count,
   }
 }
 
+// A word is a pointer or a value.
+void RequireDisjoint(Mutator* m, const uint64_t* pointer_bits,
+                     const uint64_t* value_bits, size_t words) {
+  if (pointer_bits == nullptr || value_bits == nullptr) return;
+  for (size_t w = 0; w < BitmapWords(words); w++) {
+    uint64_t both = pointer_bits[w] & value_bits[w];
+    if (words - w * kBitsPerWord < kBitsPerWord) {
+      both &= LowBits(words - w * kBitsPerWord);
+    }
+    if (both == 0) continue;
+    const ScopedFatalContext context(m->runtime->fatal_context());
+    FatalMisuse(
+        "loam_alloc_bitmap: value_bits: word %zu is in pointer_bits too",
+        w * kBitsPerWord + std::countr_zero(both));
+  }
+}
+
 }  // namespace
 
 void* AllocateObject(Mutator* m, const Type& type, size_t bytes,
@@ -315,7 +332,7 @@ void* AllocateObject(Mutator* m, const Type& type, size_t bytes,
     }
     object = AllocateHeaded(m, type, bytes, mode);
   }
-  return Finish(m, object, bytes);
+  return Finish(m, object);
 }
 
 void* AllocateBytes(Mutator* m, size_t bytes, AllocationMode mode) {
@@ -330,16 +347,15 @@ void* AllocateBytes(Mutator* m, size_t bytes, AllocationMode mode) {
 
 void* AllocateSlots(Mutator* m, size_t bytes, AllocationMode mode) {
   BeforeAllocation(m, mode);
-  return Finish(m,
-                AllocateClassed(m, SpanKind::kSlots, ScanKind::kValues,
-                                AtLeastOne(bytes), mode),
-                bytes);
+  return Finish(m, AllocateClassed(m, SpanKind::kSlots, ScanKind::kValues,
+                                   AtLeastOne(bytes), mode));
 }
 
 void* AllocateBitmap(Mutator* m, size_t bytes, const uint64_t* pointer_bits,
                      const uint64_t* value_bits, AllocationMode mode) {
   BeforeAllocation(m, mode);
   const size_t words = bytes / kWordBytes;
+  RequireDisjoint(m, pointer_bits, value_bits, words);
   if (bytes <= kMaxSpanBitmapBytes) {
     auto* object = static_cast<char*>(AllocateClassed(
         m, SpanKind::kBitmap, ScanKind::kBitmap, AtLeastOne(bytes), mode));
@@ -351,7 +367,7 @@ void* AllocateBitmap(Mutator* m, size_t bytes, const uint64_t* pointer_bits,
     WriteSpanBits(span->PointerBitmap(), first, cell_words, pointer_bits,
                   words);
     WriteSpanBits(span->ValueBitmap(), first, cell_words, value_bits, words);
-    return Finish(m, object, bytes);
+    return Finish(m, object);
   }
   // The bitmaps speak for every word of the cell, themselves included: a 64th
   // each, and a word for rounding.
@@ -368,15 +384,13 @@ void* AllocateBitmap(Mutator* m, size_t bytes, const uint64_t* pointer_bits,
              bytes);
   WriteSpanBits(bitmaps.pointers, 0, words, pointer_bits, words);
   WriteSpanBits(bitmaps.values, 0, words, value_bits, words);
-  return Finish(m, object, bytes);
+  return Finish(m, object);
 }
 
 void* AllocateAmbiguous(Mutator* m, size_t bytes, AllocationMode mode) {
   BeforeAllocation(m, mode);
-  return Finish(m,
-                AllocateHeaded(m, *m->runtime->types()->ambiguous_type(),
-                               AtLeastOne(bytes), mode),
-                bytes);
+  return Finish(m, AllocateHeaded(m, *m->runtime->types()->ambiguous_type(),
+                                  AtLeastOne(bytes), mode));
 }
 
 bool ResizeInPlace(Mutator* m, void* buffer, size_t old_bytes,
@@ -385,11 +399,14 @@ bool ResizeInPlace(Mutator* m, void* buffer, size_t old_bytes,
   if (old_bytes < kTinyCellBytes) return false;  // It may share its cell.
   Span* span;
   uintptr_t cell;
-  if (!m->runtime->FindObject(reinterpret_cast<uintptr_t>(buffer), &span,
-                              &cell) ||
-      new_bytes > span->object_bytes()) {
-    return false;
+  const auto address = reinterpret_cast<uintptr_t>(buffer);
+  if (!m->runtime->FindObject(address, &span, &cell)) return false;
+  if (cell != address) {
+    const ScopedFatalContext context(m->runtime->fatal_context());
+    FatalMisuse("loam_resize_bytes: buffer: %p lies inside the object at %p",
+                buffer, reinterpret_cast<void*>(cell));
   }
+  if (new_bytes > span->object_bytes()) return false;
   memset(static_cast<char*>(buffer) + old_bytes, 0, new_bytes - old_bytes);
   return true;
 }

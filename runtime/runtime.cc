@@ -64,7 +64,7 @@ Runtime::Runtime(const RuntimeOptions& options)
       specials_(&persistent_, &page_heap_.arena_map()),
       sweeper_(&page_heap_, &specials_, &counters_, options.check.poison),
       span_source_(&page_heap_, &sweeper_, &counters_),
-      roots_(&persistent_),
+      roots_(&persistent_, this),
       pacer_(options.pacer),
       store_shadow_(&page_heap_.arena_map()),
       cycle_(MakeParts(this, options, this, &safepoints_, &NameOfOtherHeap)) {}

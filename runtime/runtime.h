@@ -80,11 +80,11 @@ class Runtime final : private CycleHost {
   Status LeaveNative(Mutator* m, ErrorMessage* message);
   void StopTheWorld(Mutator* m);
   void StartTheWorld(Mutator* m);
-  // Around a fork, the world being stopped by the caller.
-  void LockForFork();
-  void UnlockAfterFork();
-  // Child of a fork: `m` is the only mutator.
-  void ResetAfterFork(Mutator* m);
+  // Before a fork: stops the world and holds the heap's locks; one thread may
+  // prepare several heaps. In the child `m` is the only mutator left.
+  void PrepareFork(Mutator* m);
+  void EndForkInParent(Mutator* m);
+  void EndForkInChild(Mutator* m);
 
   // ---- Collecting
 
@@ -180,6 +180,11 @@ class Runtime final : private CycleHost {
   // do, the world being stopped.
   enum class CountTypes : bool { kNo, kYes };
   Status TryAttach(const char* name, Mutator** result, ErrorMessage* message);
+  template <typename Visit>
+  static void ForEachPreparedHeap(Visit&& visit);
+  void LockForFork();
+  void UnlockAfterFork();
+  void ResetAfterFork(Mutator* m);
   void ReleaseCachesOf(Mutator* m, CountTypes count_types);
   void DestroyMutator(Mutator* m);
   const Mutator* FindInTheWay(const Mutator* m);

@@ -39,6 +39,16 @@ class LOAM_CAPABILITY("mutex") Mutex {
 #endif
   }
 
+  // Around a fork, which one thread prepares in several heaps: their locks are
+  // held together, in no order of ranks. That is safe, since the heaps' worlds
+  // are stopped and whoever holds one of these locks otherwise needs nothing
+  // else of them.
+  void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS {
+    pthread_mutex_lock(&mutex_);
+  }
+  void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS {
+    pthread_mutex_unlock(&mutex_);
+  }
   // In the child of a fork: forgets the state of the parent's other threads.
   void ResetAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS {
     mutex_ = PTHREAD_MUTEX_INITIALIZER;

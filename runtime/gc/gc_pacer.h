@@ -57,6 +57,9 @@ class GcPacer {
   void set_memory_limit(uint64_t bytes) LOAM_EXCLUDES(lock_);
   PacerOptions options() LOAM_EXCLUDES(lock_);
 
+  void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { lock_.Lock(); }
+  void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { lock_.Unlock(); }
+
  private:
   uint64_t PolicyTrigger(uint64_t live) const LOAM_REQUIRES(lock_);
   // The trigger that the memory limit asks for, UINT64_MAX without one.

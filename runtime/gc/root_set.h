@@ -77,12 +77,16 @@ struct MutatorRoots {
 
 class RootSet {
  public:
-  explicit RootSet(PersistentAllocator* persistent)
-      : records_(persistent),
+  // `owner` is the layer above's, back from owner().
+  explicit RootSet(PersistentAllocator* persistent, void* owner = nullptr)
+      : owner_(owner),
+        records_(persistent),
         globals_pool_(persistent),
         fibers_pool_(persistent),
         handle_blocks_(persistent),
         persistent_(persistent) {}
+
+  void* owner() const { return owner_; }
 
   // NULL when out of memory. `list`: a mutator's or fiber's providers, or NULL
   // for the heap's.
@@ -138,8 +142,8 @@ class RootSet {
   void RemoveUnvisitedFibers() LOAM_EXCLUDES(mutex_);
 
   // Around a fork, so that the child finds the lists whole.
-  void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { mutex_.Lock(); }
-  void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { mutex_.Unlock(); }
+  void LockForFork() { mutex_.LockForFork(); }
+  void UnlockAfterFork() { mutex_.UnlockAfterFork(); }
 
  private:
   struct ImmortalBlock {
@@ -156,6 +160,7 @@ class RootSet {
   void UnlinkFiber(Fiber* fiber) LOAM_REQUIRES(mutex_);
   void ReleaseStack(RootStack* stack) LOAM_EXCLUDES(mutex_);
 
+  void* const owner_;
   Mutex<LockRank::kRootSet> mutex_;
   FixedPool<RootRecord> records_ LOAM_GUARDED_BY(mutex_);
   FixedPool<GlobalRecord> globals_pool_ LOAM_GUARDED_BY(mutex_);

@@ -181,7 +181,8 @@ class Safepoints {
   }
 
   // In the child of a fork, the world being stopped: forgets every mutator but
-  // `survivor`, calling forget(m) for each.
+  // `survivor`, calling forget(m) for each. The contexts of threads that are
+  // gone stay as they were.
   template <typename Forget>
   void ResetAfterFork(SafepointState* survivor,
                       Forget&& forget) LOAM_NO_THREAD_SAFETY_ANALYSIS {
@@ -191,6 +192,10 @@ class Safepoints {
       SafepointState* next = m->next_in_heap;
       if (m != survivor) {
         UnlinkFromHeap(m);
+        ThreadContext* context = ThreadContext::CurrentIfAny();
+        if (m->thread.load(std::memory_order_relaxed) == context) {
+          context->Unlink(m);
+        }
         forget(m);
       }
       m = next;

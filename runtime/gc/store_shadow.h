@@ -2,8 +2,20 @@
 // every word of the heap, in a mirror of each arena. A slot whose content
 // differs from its shadow was written behind loam's back.
 //
-// A fresh object may be filled in by plain (init) stores until the next
-// safepoint; its mutator takes a snapshot of it then.
+// States of a shadow word:
+//
+//   fresh(m)   its object is younger than the last safepoint of the mutator m,
+//              which may fill the slot in by plain (init) stores and its own
+//              store functions: no record of either
+//   a word     what the slot holds
+//
+//   fresh(m) -> word   by m, at its next safepoint: whatever the slot holds
+//   fresh(m) -> word   by another thread, to which the object was published
+//                      before: what that thread stores. m then leaves it alone
+//
+// Only one mutator at a time uses a cell, so each word has one owner while it
+// is fresh; both ends change it by compare-and-swap or plain atomic stores, and
+// whoever stores last through the store functions is recorded last.
 
 #ifndef LOAM_RUNTIME_GC_STORE_SHADOW_H_
 #define LOAM_RUNTIME_GC_STORE_SHADOW_H_
@@ -19,46 +31,70 @@ class StoreShadow {
  public:
   explicit StoreShadow(const ArenaMap* arenas) : arenas_(arenas) {}
 
-  // For a plain store, recorded first, stored afterwards: of two threads that
-  // store to one slot at once, each may win once, and the shadow differs. Such
-  // structures use the exchanges. Relaxed atomics all the same.
-  void Record(uintptr_t slot, uintptr_t word) const {
-    if (uint64_t* shadow = Find(slot)) {
-      __atomic_store_n(shadow, word, __ATOMIC_RELAXED);
+  // What marks words as fresh for one mutator: the upper half is a value that
+  // no slot is likely to hold, the lower half tells mutators apart.
+  static uint64_t FreshTag(const void* mutator) {
+    return (uint64_t{0xd1b54a33} << 32) |
+           ((reinterpret_cast<uintptr_t>(mutator) >> 12) & 0xffffffff);
+  }
+  void BeginFresh(uintptr_t object, size_t bytes, uint64_t tag) const {
+    for (size_t i = 0; i < bytes; i += kWordBytes) {
+      if (uint64_t* shadow = Find(object + i)) Set(shadow, tag);
     }
   }
-  // After an exchange: records what the slot holds, however many threads are
-  // exchanging it. Once all have returned, the two agree: all accesses, the
-  // exchanges too, are sequentially consistent, and whoever recorded last saw
-  // the slot unchanged afterwards; an exchange after that look would have been
-  // recorded later still.
-  void RecordPresent(uintptr_t slot) const {
+  void EndFresh(uintptr_t object, size_t bytes, uint64_t tag) const {
+    for (size_t i = 0; i < bytes; i += kWordBytes) {
+      uint64_t* shadow = Find(object + i);
+      if (shadow == nullptr || Get(shadow) != tag) continue;
+      uint64_t expected = tag;
+      __atomic_compare_exchange_n(shadow, &expected, Get(Word(object + i)),
+                                  /*weak=*/false, __ATOMIC_SEQ_CST,
+                                  __ATOMIC_SEQ_CST);
+    }
+  }
+
+  // For a plain store by the mutator of `tag`, recorded first, stored
+  // afterwards: of two threads that store to one slot at once, each may win
+  // once, and the shadow differs. Such structures use the exchanges.
+  void Record(uintptr_t slot, uintptr_t word, uint64_t tag) const {
     uint64_t* shadow = Find(slot);
-    if (shadow == nullptr) return;
-    const auto* word = reinterpret_cast<const uintptr_t*>(slot);
-    uintptr_t present = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+    if (shadow != nullptr && Get(shadow) != tag) Set(shadow, word);
+  }
+  // After an exchange by the mutator of `tag`: records what the slot holds,
+  // however many threads are exchanging it. Once all have returned, the two
+  // agree: all accesses, the exchanges too, are sequentially consistent, and
+  // whoever recorded last saw the slot unchanged afterwards; an exchange after
+  // that look would have been recorded later still.
+  void RecordPresent(uintptr_t slot, uint64_t tag) const {
+    uint64_t* shadow = Find(slot);
+    if (shadow == nullptr || Get(shadow) == tag) return;
+    uint64_t present = Get(Word(slot));
     for (;;) {
-      __atomic_store_n(shadow, present, __ATOMIC_SEQ_CST);
-      const uintptr_t now = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+      Set(shadow, present);
+      const uint64_t now = Get(Word(slot));
       if (now == present) return;
       present = now;
     }
   }
-  // True if the slot holds what was stored, or is not in the heap.
+  // True if the slot holds what was stored, or is not in the heap, or belongs
+  // to an object that is still fresh. The world is stopped.
   bool Matches(uintptr_t slot) const {
     const uint64_t* shadow = Find(slot);
-    return shadow == nullptr || __atomic_load_n(shadow, __ATOMIC_RELAXED) ==
-                                    *reinterpret_cast<const uintptr_t*>(slot);
+    return shadow == nullptr || Get(shadow) == Get(Word(slot)) ||
+           Get(shadow) >> 32 == FreshTag(nullptr) >> 32;
   }
   uintptr_t Recorded(uintptr_t slot) const { return *Find(slot); }
-  // Takes the object's present content for stored.
-  void Snapshot(uintptr_t object, size_t bytes) const {
-    for (size_t i = 0; i < bytes; i += kWordBytes) {
-      Record(object + i, *reinterpret_cast<const uintptr_t*>(object + i));
-    }
-  }
 
  private:
+  static uint64_t Get(const uint64_t* word) {
+    return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+  }
+  static void Set(uint64_t* word, uint64_t value) {
+    __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+  }
+  static const uint64_t* Word(uintptr_t slot) {
+    return reinterpret_cast<const uint64_t*>(slot);
+  }
   uint64_t* Find(uintptr_t slot) const {
     const Arena* arena = arenas_->Find(slot);
     return arena == nullptr || arena->store_shadow == nullptr

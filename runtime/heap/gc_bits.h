@@ -50,8 +50,8 @@ class GcBits {
   uint64_t* New(size_t cells) LOAM_EXCLUDES(mutex_);
 
   void NextEpoch() LOAM_EXCLUDES(mutex_);
-  void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { mutex_.Lock(); }
-  void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { mutex_.Unlock(); }
+  void LockForFork() { mutex_.LockForFork(); }
+  void UnlockAfterFork() { mutex_.UnlockAfterFork(); }
 
  private:
   struct Arena;

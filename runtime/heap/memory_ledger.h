@@ -48,10 +48,14 @@ class MemoryLedger {
     const uint64_t limit = this->limit();
     return committed > limit ? committed - limit : 0;
   }
+  // Whoever lowers it below what is committed sees to the excess; no charge
+  // that passed the old limit comes later.
+  void set_limit(uint64_t bytes) LOAM_EXCLUDES(lock_) {
+    const SpinLockHolder lock(&lock_);
+    Set(&limit_, bytes);
+  }
   void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { lock_.Lock(); }
   void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { lock_.Unlock(); }
-  // Whoever lowers it below what is committed sees to the excess.
-  void set_limit(uint64_t bytes) { Set(&limit_, bytes); }
 
  private:
   // Relaxed throughout, since they order nothing else.

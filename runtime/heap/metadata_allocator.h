@@ -33,8 +33,8 @@ class PersistentAllocator {
   void* Allocate(size_t bytes, size_t alignment) LOAM_EXCLUDES(mutex_);
 
   MemoryLedger* ledger() const { return ledger_; }
-  void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { mutex_.Lock(); }
-  void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { mutex_.Unlock(); }
+  void LockForFork() { mutex_.LockForFork(); }
+  void UnlockAfterFork() { mutex_.UnlockAfterFork(); }
 
  private:
   struct Block {  // At the start of each region taken from the OS.

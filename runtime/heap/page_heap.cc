@@ -96,7 +96,9 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
   span->type = shape.type;
   span->pointer_mask = shape.type != nullptr ? shape.type->pointer_mask : 0;
   span->value_mask = shape.type != nullptr ? shape.type->value_mask : 0;
-  span->divide_magic = cells == 1 ? 0 : DivideMagic(shape.cell_bytes);
+  span->divide_magic = cells == 1 && shape.cell_bytes > kMaxSmallBytes
+                           ? 0
+                           : DivideMagic(shape.cell_bytes);
   span->cell_count = static_cast<uint32_t>(cells);
   span->set_free_index(0);
   span->scan = shape.scan;
@@ -187,7 +189,13 @@ bool PageHeap::Grow(size_t pages) {
   const size_t step = AlignUp(
       std::clamp<size_t>(span_pages_ / 16, kMinGrowthPages, kMaxGrowthPages),
       kMinGrowthPages);
-  size_t bytes = DivideRoundingUp(pages, step) * step * kPageBytes;
+  const size_t rounded = DivideRoundingUp(pages, step) * step;
+  // Near the limit, or at the end of the address space, only what is needed.
+  return GrowBy(rounded * kPageBytes) ||
+         (rounded > pages && GrowBy(pages * kPageBytes));
+}
+
+bool PageHeap::GrowBy(size_t bytes) {
   if (bytes > grow_limit_ - grow_next_ && !AddArenas(bytes)) return false;
   bytes = std::min<size_t>(bytes, grow_limit_ - grow_next_);
   if (!os::Prepare(grow_next_, bytes)) return false;

@@ -109,19 +109,20 @@ class PageHeap {
   bool CheckPages(char* problem, size_t problem_bytes) LOAM_EXCLUDES(mutex_);
   bool CheckInvariants(char* problem, size_t problem_bytes)
       LOAM_EXCLUDES(mutex_);
-  void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS {
-    mutex_.Lock();
+  void LockForFork() {
+    mutex_.LockForFork();
     gc_bits_.LockForFork();
   }
-  void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS {
+  void UnlockAfterFork() {
     gc_bits_.UnlockAfterFork();
-    mutex_.Unlock();
+    mutex_.UnlockAfterFork();
   }
 
  private:
   size_t ReleasePages(size_t max_pages) LOAM_REQUIRES(mutex_);
   void ReleaseExcessPages() LOAM_REQUIRES(mutex_);
   bool Grow(size_t pages) LOAM_REQUIRES(mutex_);
+  bool GrowBy(size_t bytes) LOAM_REQUIRES(mutex_);
   bool AddArenas(size_t bytes) LOAM_REQUIRES(mutex_);
   uintptr_t AllocatePages(size_t pages, bool may_grow) LOAM_REQUIRES(mutex_);
   bool NeedsZero(uintptr_t address, size_t pages) LOAM_REQUIRES(mutex_);

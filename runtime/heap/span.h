@@ -58,7 +58,7 @@ struct alignas(64) Span {
   uint64_t pointer_mask;  // ScanKind::kMasks
   uint64_t value_mask;
   const Type* type;       // kTyped, kLarge; otherwise NULL
-  uint32_t divide_magic;  // ceil(2^32 / cell_bytes); 0 for one-cell spans
+  uint32_t divide_magic;  // ceil(2^32 / cell_bytes); 0 for one large object
   uint32_t cell_count;
   // See free_index().
   std::atomic<uint32_t> free_index_;
@@ -124,8 +124,8 @@ struct alignas(64) Span {
   uintptr_t limit() const { return base + cell_count * cell_bytes; }
 
   // Which cell an address inside [base, base + bytes()) lies in; may be
-  // cell_count or more in the unused end of the span (spans of one cell have
-  // none).
+  // cell_count or more in the unused end of the span (spans of one large object
+  // are all that object's).
   uint32_t CellIndex(uintptr_t address) const {
     return static_cast<uint32_t>(((address - base) * divide_magic) >> 32);
   }

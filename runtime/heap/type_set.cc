@@ -362,4 +362,18 @@ Status TypeSet::RegisterNamed(const TypeInfo& info, const Type** result,
   return Status::kOk;
 }
 
+void TypeSet::LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS {
+  if (forking_thread_.load(std::memory_order_relaxed) != pthread_self()) {
+    mutex_.LockForFork();
+    forking_thread_.store(pthread_self(), std::memory_order_relaxed);
+  }
+  fork_depth_++;
+}
+
+void TypeSet::UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS {
+  if (--fork_depth_ > 0) return;
+  forking_thread_.store(pthread_t{}, std::memory_order_relaxed);
+  mutex_.UnlockAfterFork();
+}
+
 }  // namespace loam

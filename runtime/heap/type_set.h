@@ -58,8 +58,10 @@ class TypeSet {
   uint32_t users() const { return users_.load(std::memory_order_relaxed); }
   void RemoveUser() { users_.fetch_sub(1, std::memory_order_relaxed); }
 
-  void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { mutex_.Lock(); }
-  void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { mutex_.Unlock(); }
+  // Once for each heap that uses the set and whose fork the calling thread
+  // prepares.
+  void LockForFork();
+  void UnlockAfterFork();
 
   // Types of objects that have none of the embedder's: every word ambiguous;
   // two bitmaps at the end of the cell.
@@ -84,6 +86,10 @@ class TypeSet {
   MemoryLedger ledger_;
   PersistentAllocator persistent_;
   Mutex<LockRank::kTypeSet> mutex_;
+  // The thread that holds the mutex for a fork, and how often. Relaxed: only
+  // that thread finds itself here.
+  std::atomic<pthread_t> forking_thread_{};
+  uint32_t fork_depth_ LOAM_GUARDED_BY(mutex_) = 0;
   SparseTable<Type> types_ LOAM_GUARDED_BY(mutex_);
   uint32_t count_ LOAM_GUARDED_BY(mutex_) = 0;
   const Type* ambiguous_type_ = nullptr;    // constant after Create

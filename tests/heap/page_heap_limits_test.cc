@@ -218,5 +218,18 @@ TEST_F(PageHeapLimitsTest, MaxSpanBytesBoundsThePagesInSpans) {
   ASSERT_NO_FATAL_FAILURE(Check());
 }
 
+// The heap grows by more than it is asked for; near the limit, by just that.
+TEST_F(PageHeapLimitsTest, TheLastPagesUnderTheLimitAreUsed) {
+  Start();
+  ASSERT_NE(Allocate(1), nullptr);
+  // All but a few pages of the first arena are in spans: growth comes to its
+  // end.
+  const size_t rest = kPagesPerArena - 1 - 5;
+  ASSERT_NE(Allocate(rest), nullptr);
+  ledger_.set_limit(ledger_.committed() + 5 * kPageBytes);
+  EXPECT_NE(Allocate(5), nullptr);
+  EXPECT_EQ(Allocate(1), nullptr);
+}
+
 }  // namespace
 }  // namespace loam

@@ -62,9 +62,26 @@ namespace {
 
 constexpr size_t kSavedWords = 9 + 2 * 16;
 
+// Changes every vector register, as any function may.
+uintptr_t ClobberingDecode(loam_word word) {
+  asm volatile(R"(
+        .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+        pcmpeqd %%xmm\n, %%xmm\n
+        .endr
+      )"
+               :
+               :
+               : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+                 "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+                 "xmm15");
+  return word;
+}
+
 TEST(SequencesTest, TheBarrierPreservesAllRegisters) {
   loam_options options = TestOptions();
   options.check.check_stores = 1;
+  options.encoding.kind = LOAM_ENCODING_CALLBACK;
+  options.encoding.decode = ClobberingDecode;
   TestHeap heap(options);
   auto* object = static_cast<loam_word*>(loam_alloc_slots(heap.m(), 4));
   heap.kept.push_back(object);

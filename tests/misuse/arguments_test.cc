@@ -360,6 +360,14 @@ TEST(RootArgumentsTest, GlobalsAndFibersAreChecked) {
   EXPECT_EQ(loam_fiber_destroy(fiber), LOAM_INVALID_ARGUMENT);
 }
 
+TEST(CheckArgumentsTest, LevelsThatDoNotExistAreRefused) {
+  TestHeap heap;
+  EXPECT_EQ(loam_heap_check(heap.m(), static_cast<loam_check_level>(7), nullptr,
+                            nullptr),
+            LOAM_INVALID_ARGUMENT);
+  EXPECT_THAT(LastError(), HasSubstr("loam_heap_check: level"));
+}
+
 // ---- Finalizers -------------------------------------------------------------
 
 TEST(FinalizerArgumentsTest, AreChecked) {

@@ -141,6 +141,16 @@ TEST_F(CallbackTest, Decode) {
   EXPECT_DEATH(run(),
                "an exception left a trace or decode callback: "
                "unexpected");
+  const auto run_in_store = [] {
+    loam_options options = TestOptions();
+    options.check.check_stores = 1;
+    options.encoding.kind = LOAM_ENCODING_CALLBACK;
+    options.encoding.decode = [](loam_word) -> uintptr_t { Throw(); };
+    TestHeap heap(options);
+    auto* slots = static_cast<loam_word*>(loam_alloc_slots(heap.m(), 1));
+    loam_store_value(heap.m(), slots, slots, 12345);
+  };
+  EXPECT_DEATH(run_in_store(), "an exception left the decode callback");
 }
 
 // ---- Finalizers -------------------------------------------------------------

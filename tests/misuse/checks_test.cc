@@ -114,6 +114,30 @@ TEST_F(ChecksTest, ALateInitStoreIsFound) {
                "after a safepoint");
 }
 
+// Bulk copies go by the object's layout: data between slots is copied too.
+TEST_F(ChecksTest, RecordsOfSlotsAndDataAreCopied) {
+  TestHeap heap(Stores());
+  loam_mutator* m = heap.m();
+  const loam_type* type =
+      RegisterType(heap.types(), "table", 16, {}, 0, 24,
+                   {{"key", 0, 1, LOAM_POINTER}, {"entry", 8, 1, LOAM_VALUE}});
+  auto* words = static_cast<loam_word*>(loam_alloc_array(m, type, 10));
+  heap.kept = {words};
+  loam_word* records = words + 2;
+  loam_store_pointer(m, words, &records[0], words);
+  loam_store_value(m, words, &records[1], 0);
+  records[2] = 77;
+  loam_copy_slots(m, words, &records[3], &records[0], 3);
+  loam_copy_slots(m, words, &records[6], &records[0], 6);
+  heap.Collect();
+  EXPECT_EQ(records[9], reinterpret_cast<loam_word>(words));
+  EXPECT_EQ(records[11], 77u);
+  loam_clear_slots(m, words, &records[0], 12);
+  heap.Collect();
+  EXPECT_EQ(records[9], 0u);
+  EXPECT_EQ(records[11], 0u);
+}
+
 // Everything that is allowed passes.
 TEST_F(ChecksTest, ProperStoresPass) {
   TestHeap heap(Stores());

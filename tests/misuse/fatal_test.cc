@@ -130,6 +130,81 @@ TEST_F(FatalTest, StoresThroughNullAreCaught) {
                "misuse of the API: loam_store: slot is NULL");
 }
 
+// Functions that no fast path stands for: at all times, not only when checking.
+TEST_F(FatalTest, NullIsCaughtWithoutChecking) {
+  const auto run = [](void (*call)(loam_mutator* m, loam_word* slots)) {
+    TestHeap heap;
+    auto* slots = static_cast<loam_word*>(loam_alloc_slots(heap.m(), 4));
+    call(heap.m(), slots);
+  };
+  using Slots = loam_word*;
+  EXPECT_DEATH(run([](loam_mutator* m, Slots) {
+                 (loam_store_value)(m, nullptr, &word, 8);
+               }),
+               "loam_store_value: object is NULL");
+  EXPECT_DEATH(run([](loam_mutator* m, Slots s) {
+                 (void)loam_exchange_value(m, s, nullptr, 8);
+               }),
+               "loam_exchange_value: slot is NULL");
+  EXPECT_DEATH(run([](loam_mutator* m, Slots s) {
+                 loam_word expected = 0;
+                 (void)loam_compare_exchange_value(m, nullptr, s, &expected, 8);
+               }),
+               "loam_compare_exchange_value: object is NULL");
+  EXPECT_DEATH(run([](loam_mutator* m, Slots s) {
+                 (void)loam_compare_exchange_value(m, s, s, nullptr, 8);
+               }),
+               "loam_compare_exchange_value: expected is NULL");
+  EXPECT_DEATH(run([](loam_mutator* m, Slots s) {
+                 (void)loam_compare_exchange_pointer(m, s, s, nullptr, nullptr);
+               }),
+               "loam_compare_exchange_pointer: expected is NULL");
+  EXPECT_DEATH(run([](loam_mutator* m, Slots s) {
+                 loam_copy_slots(m, s, nullptr, s, 2);
+               }),
+               "loam_copy_slots: slot is NULL");
+  EXPECT_DEATH(run([](loam_mutator* m, Slots s) {
+                 loam_copy_slots(m, s, s, nullptr, 2);
+               }),
+               "loam_copy_slots: source is NULL");
+  EXPECT_DEATH(run([](loam_mutator* m, Slots) {
+                 loam_clear_slots(m, nullptr, nullptr, 2);
+               }),
+               "loam_clear_slots: object is NULL");
+}
+
+TEST_F(FatalTest, WrongBuffersAndBitmapsAreCaught) {
+  const auto resize = [] {
+    TestHeap heap;
+    auto* buffer = static_cast<char*>(loam_alloc_bytes(heap.m(), 64));
+    (void)loam_resize_bytes(heap.m(), buffer + 32, 32, 64);
+  };
+  EXPECT_DEATH(resize(), "loam_resize_bytes: buffer: .* lies inside");
+  const auto overlap = [] {
+    TestHeap heap;
+    const uint64_t pointers[] = {0, 5};
+    const uint64_t values[] = {~uint64_t{0}, 4};
+    (void)loam_alloc_bitmap(heap.m(), 70 * 8, pointers, values);
+  };
+  EXPECT_DEATH(overlap(),
+               "loam_alloc_bitmap: value_bits: word 66 is in pointer_bits too");
+}
+
+TEST_F(FatalTest, ACallThatCannotReturnToTheHeapIsNamed) {
+  const auto run = [] {
+    TestHeap heap;
+    loam_call_native(
+        heap.m(),
+        [](void* data) {
+          loam_mutator* other = nullptr;
+          (void)loam_mutator_attach(static_cast<loam_heap*>(data), "other",
+                                    &other);
+        },
+        heap.heap());
+  };
+  EXPECT_DEATH(run(), "loam_call_native: fn: after it, .*mutator 'other'");
+}
+
 TEST_F(FatalTest, StoresOutsideTheObjectAreCaught) {
   const auto store = [](size_t offset) {
     TestHeap heap(Checking([](loam_check_options* c) { c->check_stores = 1; }));
@@ -263,6 +338,21 @@ TEST_F(FatalTest, AMutatorUsedOnTwoThreadsIsNamed) {
     std::thread([&] { loam_safepoint(heap.m()); }).join();
   };
   EXPECT_DEATH(poll_inline(), "loam_safepoint: m: mutator 'main'");
+  const auto store_inline = [] {
+    TestHeap heap(CheckThreads());
+    std::thread([&] { loam_store_value(heap.m(), &word, &word, 8); }).join();
+  };
+  EXPECT_DEATH(store_inline(), "loam_store: m: mutator 'main'");
+  const auto enter_native = [] {
+    TestHeap heap(CheckThreads());
+    std::thread([&] { loam_enter_native(heap.m()); }).join();
+  };
+  EXPECT_DEATH(enter_native(), "loam_enter_native: m: mutator 'main'");
+  const auto handle = [] {
+    TestHeap heap(CheckThreads());
+    std::thread([&] { (void)loam_handle_value(heap.m(), 8); }).join();
+  };
+  EXPECT_DEATH(handle(), "loam_handle_value: m: mutator 'main'");
 }
 
 TEST_F(FatalTest, AMutatorInNativeStateIsNotUsed) {
@@ -299,6 +389,15 @@ TEST_F(FatalTest, MisuseCanBeMadeFatal) {
   EXPECT_DEATH(unbalanced(),
                "misuse of the API: loam_gc_enable: m: this "
                "mutator has not disabled collections");
+  const auto fiber_in_use = [] {
+    TestHeap heap(
+        Checking([](loam_check_options* c) { c->abort_on_misuse = 1; }));
+    loam_fiber* fiber = nullptr;
+    (void)loam_fiber_create(heap.heap(), nullptr, &fiber);
+    loam_fiber_switch(heap.m(), fiber);
+    (void)loam_fiber_destroy(fiber);
+  };
+  EXPECT_DEATH(fiber_in_use(), "loam_fiber_destroy: fiber: is current");
   // Out of memory and "not found" are no misuse.
   TestHeap heap(
       Checking([](loam_check_options* c) { c->abort_on_misuse = 1; }));

@@ -390,5 +390,45 @@ TEST(MutatorsTest, RacingExchangesAreNoRawStores) {
   });
 }
 
+// Objects that are published before their first safepoint, and written by
+// others from then on: both what their maker stored and what the others did
+// went through the store functions.
+TEST(MutatorsTest, PublishedFreshObjectsAreNoRawStores) {
+  loam_options options = TestOptions();
+  options.check.check_stores = 1;
+  TestHeap heap(options);
+  const loam_type* type = RegisterNode(heap.types());
+  auto* shared = static_cast<loam_word*>(loam_alloc_slots(heap.m(), 1));
+  heap.kept.push_back(shared);
+  const Deadline deadline(Seconds());
+  std::atomic<uint64_t> written = 0;
+  RunThreads(heap, 2, [&](loam_mutator* m, int i) {
+    while (deadline.Running()) {
+      if (i == 0) {
+        Node* node = NewNode(m, type, 1);
+        loam_store_pointer_init(m, node, &node->left, node);
+        loam_store_pointer(m, node, &node->right, node);
+        loam_store_pointer_init(m, node, &node->right, nullptr);
+        (void)loam_exchange_value(m, shared, shared,
+                                  reinterpret_cast<loam_word>(node));
+        if (written.load() % 64 == 0) {
+          ASSERT_EQ(loam_collect(m, LOAM_COLLECT_FULL), LOAM_OK);
+        }
+        continue;
+      }
+      // The one writer of a node's slots once it is published.
+      auto* node =
+          reinterpret_cast<Node*>(__atomic_load_n(shared, __ATOMIC_ACQUIRE));
+      if (node != nullptr) {
+        loam_store_pointer(m, node, &node->left, nullptr);
+        (void)loam_exchange_pointer(m, node, &node->right, node);
+        written.fetch_add(1);
+      }
+      loam_safepoint(m);
+    }
+  });
+  EXPECT_GT(written.load(), 100u);
+}
+
 }  // namespace
 }  // namespace loam_test
