@@ -114,9 +114,9 @@ typedef struct loam_type_abi {
 } loam_type_abi;
 
 /* Slow paths. loam_store_slow runs before the store, is no safepoint, preserves
- * all general registers and the first 128 bits of the vector registers on x86-64
- * and AArch64 (not the flags, nor x16 and x17; more in api/store_slow.S), and
- * handles NULL objects with a message. */
+ * all general registers and the first 128 bits of the vector registers on
+ * x86-64 and AArch64 (not the flags, nor x16 and x17; more in
+ * api/store_slow.S), and handles NULL objects with a message. */
 LOAM_API void loam_safepoint_slow(loam_mutator* m);
 LOAM_API void* loam_alloc_slow(loam_mutator* m, const loam_type* type);
 LOAM_API void loam_store_slow(loam_mutator* m, void* object, void* slot,

@@ -205,36 +205,41 @@ void Runtime::StartTheWorld(Mutator* m) {
   safepoints_.StartTheWorld();
 }
 
-// Calls visit(runtime) for every heap in which this thread has prepared a fork.
-// Not under the lock of its list, which ranks behind what `visit` takes; the
-// list does not change meanwhile, since these mutators are running.
+// Calls visit(runtime) for every heap in which this thread has prepared a fork,
+// by rising address. Not under the lock of the thread's list, which ranks
+// behind what `visit` takes; the list does not change meanwhile, since these
+// mutators are running.
 template <typename Visit>
 void Runtime::ForEachPreparedHeap(Visit&& visit) {
-  for (size_t i = 0;; i++) {
-    Runtime* found = nullptr;
-    size_t number = 0;
+  Runtime* last = nullptr;
+  for (;;) {
+    Runtime* next = nullptr;
     ThreadContext::CurrentIfAny()->ForEach([&](SafepointState* state) {
       const Mutator* m = MutatorOf(state);
       if (state->state.load(std::memory_order_relaxed) ==
               MutatorState::kRunning &&
-          m->fork_prepared && number++ == i) {
-        found = m->runtime;
+          m->fork_prepared && m->runtime > last &&
+          (next == nullptr || m->runtime < next)) {
+        next = m->runtime;
       }
     });
-    if (found == nullptr) return;
-    visit(found);
+    if (next == nullptr) return;
+    visit(next);
+    last = next;
   }
 }
 
 // The locks of all prepared heaps are taken together, when all their worlds are
 // stopped: a thread that runs in the heap still to be stopped may be waiting
-// for a lock of one of the others.
+// for a lock of one of the others. Type sets, which heaps may share, come
+// first.
 void Runtime::PrepareFork(Mutator* m) {
   ForEachPreparedHeap([](Runtime* runtime) { runtime->UnlockAfterFork(); });
   StopTheWorld(m);
   // What is left to sweep is swept, so that the child starts with clean lists.
   FlushAndSweep();
   m->fork_prepared = true;
+  ForEachPreparedHeap([](Runtime* runtime) { runtime->types_->LockForFork(); });
   ForEachPreparedHeap([](Runtime* runtime) { runtime->LockForFork(); });
 }
 
@@ -252,10 +257,9 @@ void Runtime::EndForkInChild(Mutator* m) {
 }
 
 // What threads that are native or not attached may be changing is held across
-// the fork, so that the child finds it whole.
+// the fork, so that the child finds it whole; the type set is locked already.
 void Runtime::LockForFork() {
   roots_.LockForFork();
-  types_->LockForFork();
   page_heap_.LockForFork();
   persistent_.LockForFork();
   pacer_.LockForFork();
@@ -269,8 +273,8 @@ void Runtime::UnlockAfterFork() {
   pacer_.UnlockAfterFork();
   persistent_.UnlockAfterFork();
   page_heap_.UnlockAfterFork();
-  types_->UnlockAfterFork();
   roots_.UnlockAfterFork();
+  types_->UnlockAfterFork();
 }
 
 void Runtime::ResetAfterFork(Mutator* m) {

@@ -35,10 +35,14 @@ void SetChecks(uint64_t seed, loam_check_options* check) {
 }  // namespace
 
 Program::Program(uint64_t seed, size_t steps, Coverage* coverage)
+    : Program(seed, Random(seed), steps, coverage) {}
+
+Program::Program(uint64_t seed, const Random& random, size_t steps,
+                 Coverage* coverage)
     : seed_(seed),
       steps_(steps),
       coverage_(coverage),
-      random_(seed),
+      random_(random),
       encoding_(EncodingOf(seed)) {}
 
 Program::~Program() {

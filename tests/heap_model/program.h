@@ -22,6 +22,10 @@ namespace loam_test {
 class Program {
  public:
   Program(uint64_t seed, size_t steps, Coverage* coverage);
+  // What the seed chooses (encoding and checks) is chosen by it, the rest by
+  // `random`.
+  Program(uint64_t seed, const Random& random, size_t steps,
+          Coverage* coverage);
   ~Program();
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;

@@ -1,4 +1,4 @@
-// Random numbers: the same on every machine for a seed.
+// Random numbers: the same on every machine for a seed, or for given bytes.
 
 #ifndef LOAM_TESTS_SUPPORT_RANDOM_H_
 #define LOAM_TESTS_SUPPORT_RANDOM_H_
@@ -20,8 +20,16 @@ constexpr uint64_t Mix(uint64_t x) {
 class Random {
  public:
   explicit Random(uint64_t seed) : state_(Mix(seed)) {}
+  // For fuzzers: each number is one of the bytes, so that a changed byte
+  // changes one decision; then those of the seed.
+  Random(uint64_t seed, const uint8_t* bytes, size_t count)
+      : state_(Mix(seed)), bytes_(bytes), count_(count) {}
 
-  uint64_t Next() { return Mix(state_++); }
+  uint64_t Next() {
+    if (count_ == 0) return Mix(state_++);
+    count_--;
+    return *bytes_++;
+  }
   // 0 to n - 1; n is small, so the bias does not matter.
   size_t Below(size_t n) { return static_cast<size_t>(Next() % n); }
   size_t Between(size_t first, size_t last) {
@@ -32,6 +40,8 @@ class Random {
 
  private:
   uint64_t state_;
+  const uint8_t* bytes_ = nullptr;
+  size_t count_ = 0;
 };
 
 }  // namespace loam_test

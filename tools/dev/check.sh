@@ -63,8 +63,8 @@ step_fuzz() {
   mapfile -t fuzzers < <(bazel query --noshow_progress \
     'kind(cc_binary, attr(tags, fuzz, //tests/...))' </dev/null)
   if ((${#fuzzers[@]} == 0)); then
-    echo "there are no fuzzers"
-    return
+    echo "there are no fuzzers" >&2
+    return 1
   fi
   bazel_run build --config=fuzz "${fuzzers[@]}"
   bin=$(bin_directory fuzz)
