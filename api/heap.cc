@@ -182,6 +182,7 @@ loam_status loam_heap_create(const loam_options* options, loam_heap** heap) {
     status = ApplyEnvironment(&converted, &message);
     if (status == Status::kOk) status = CheckOptionRanges(converted, &message);
     if (status == Status::kOk) {
+      ApplyImpliedChecks(&converted.check);
       status = Runtime::Create(converted, &runtime, &message);
     }
   }

@@ -28,7 +28,8 @@
  *   - Misuse is answered by LOAM_INVALID_ARGUMENT or LOAM_WRONG_STATE, with a
  *     message that names the call and the argument (loam_heap_last_error), or
  *     by a fatal message where no status can be returned. With
- *     `options.check.abort_on_misuse` it is always fatal.
+ *     `options.check.abort_on_misuse` it is always fatal, but for calls on a
+ *     type set, which belongs to no heap.
  */
 #ifndef LOAM_API_LOAM_H_
 #define LOAM_API_LOAM_H_

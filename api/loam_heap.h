@@ -110,7 +110,8 @@ typedef struct loam_options {
   uint64_t
       minimum_heap_bytes;   /* the trigger is never below. LOAM_MINIMUM_HEAP */
   uint64_t fixed_heap_size; /* fixed policy. LOAM_FIXED_HEAP */
-  /* Hard: committed bytes, metadata included, never exceed it; 0: none. Not
+  /* Hard: committed bytes, metadata included, never exceed it; at least 1 MiB,
+   * or 0: none. Not
    * counted are the type set, a page per thread, and what checking needs.
    * LOAM_HEAP_LIMIT */
   uint64_t heap_limit;
@@ -205,7 +206,7 @@ typedef void (*loam_finalizer_fn)(loam_mutator* m, void* object, void* data);
 /* Sets the finalizer of an object, one per object (else LOAM_WRONG_STATE):
  * when the object is found dead it is kept for one more cycle and queued. Byte
  * objects below 16 bytes share cells, and so a finalizer, which then gets the
- * base of the cell. */
+ * base of the cell. `data` is passed on as it is: no root. */
 LOAM_API loam_status loam_finalizer_set(loam_mutator* m, void* object,
                                         loam_finalizer_fn fn, void* data,
                                         loam_finalizer_mode mode);

@@ -352,7 +352,8 @@ __attribute__((visibility("hidden"))) void loam_store_barrier(loam_mutator* m,
                                                               void* object,
                                                               void* slot,
                                                               loam_word word) {
-  Barrier(RequireMutator(m, "loam_store"), "loam_store", object, slot, word);
+  Barrier(RequireMutator(m, "loam_store_*"), "loam_store_*", object, slot,
+          word);
 }
 
 #if !defined(__x86_64__) && !defined(__aarch64__)

@@ -115,8 +115,12 @@ void CheckStoreTarget(Mutator* m, const char* call, const void* object,
     return;  // Static data, registered as a root.
   }
   if (address < cell || address >= cell + span->object_bytes()) {
-    FatalMisuse("%s: slot: %p lies outside the object at %p (%zu bytes)", call,
-                slot, object, span->object_bytes());
+    const Type* type = span->TypeOf(cell);
+    FatalMisuse(
+        "%s: slot: %p lies outside the object at %p (%s, %zu bytes); or the "
+        "object was not rooted, and this is another in its memory",
+        call, slot, object, type != nullptr ? type->name : "untyped",
+        span->object_bytes());
   }
   if (span->scan == ScanKind::kNoscan) {
     if (data_words == DataWords::kAccepted) return;
@@ -158,7 +162,7 @@ void RecordExchange(Mutator* m, const void* slot) {
 
 void CheckThreadNow(const Mutator* m, const char* call) {
   const CheckOptions& check = m->runtime->options().check;
-  if (!check.check_threads && !check.check_stores) return;
+  if (!check.check_threads) return;
   const ScopedFatalContext context(m->runtime->fatal_context());
   if (m->safepoint.thread.load(std::memory_order_relaxed) !=
       ThreadContext::CurrentIfAny()) {

@@ -44,7 +44,7 @@ Status Runtime::TryAttach(const char* name, Mutator** result,
   if (options_.check.single_cell_runs()) {
     m->safepoint_word.store(kWordAlways, std::memory_order_relaxed);
   }
-  if (options_.check.check_stores || options_.check.check_threads) {
+  if (options_.check.check_threads) {
     m->barrier_word = kBarrierCheck;
   }
   m->safepoint.word = &m->safepoint_word;

@@ -211,6 +211,13 @@ Status ApplyEnvironment(RuntimeOptions* options, ErrorMessage* message) {
   return Status::kOk;
 }
 
+void ApplyImpliedChecks(CheckOptions* check) {
+  if (check->check_stores) check->check_threads = true;
+  if (check->check_stores || check->forbid_foreign_references) {
+    check->verify_marking = true;
+  }
+}
+
 void ReportUnknownVariables(void (*report)(void* data, const char* line),
                             void* data) {
   for (char** entry = environ; entry != nullptr && *entry != nullptr; entry++) {
@@ -270,7 +277,15 @@ Status CheckOptionRanges(const RuntimeOptions& o, ErrorMessage* message) {
     problem = "must be below 2^48";
   }
   if (argument == nullptr) return Status::kOk;
-  message->Format("loam_heap_create: options.%s %s", argument, problem);
+  const char* variable = "";
+  for (const Variable& v : kVariables) {
+    const char* text = getenv(v.name);
+    if (strcmp(v.option, argument) == 0 && text != nullptr && *text != '\0') {
+      variable = v.name;
+    }
+  }
+  message->Format("loam_heap_create: options.%s %s%s%s", argument, problem,
+                  *variable != '\0' ? "; it was set by " : "", variable);
   return Status::kInvalidArgument;
 }
 

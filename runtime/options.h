@@ -66,6 +66,9 @@ struct RuntimeOptions {
 // variable that cannot be read.
 Status ApplyEnvironment(RuntimeOptions* options, ErrorMessage* message);
 
+// Turns on the checks that other checks need.
+void ApplyImpliedChecks(CheckOptions* check);
+
 // Calls report for each LOAM_* variable that is none of the above, since it is
 // probably a misspelling. (LOAM_TEST_* belongs to tests.)
 void ReportUnknownVariables(void (*report)(void* data, const char* line),

@@ -32,9 +32,7 @@ CycleParts MakeParts(CycleHost* host, const RuntimeOptions& options,
   parts.pacer = runtime->pacer();
   parts.encoding = options.encoding;
   parts.max_mark_stack_bytes = options.max_mark_stack_bytes;
-  parts.verify_marking = options.check.verify_marking ||
-                         options.check.check_stores ||
-                         options.check.forbid_foreign_references;
+  parts.verify_marking = options.check.verify_marking;
   parts.verifier.forbid_foreign = options.check.forbid_foreign_references;
   parts.verifier.check_stores = options.check.check_stores;
   parts.verifier.other_heap = other_heap;
@@ -250,19 +248,21 @@ void Runtime::RememberError(Status status, const ErrorMessage& message) {
 }
 
 void Runtime::PrintState() {
+  char limit[24] = "none";
+  if (ledger_.limit() != kNoLimit) {
+    snprintf(limit, sizeof(limit), "%" PRIu64, ledger_.limit());
+  }
   PrintRaw("loam: heap '%s': cycle %" PRIu64
-           ", phase %u, sweep generation %u\n"
+           ", %s, sweep generation %u\n"
            "loam:   committed %" PRIu64 " bytes, metadata %" PRIu64
-           ", limit %" PRIu64
-           "\n"
+           ", limit %s\n"
            "loam:   live estimate %" PRIu64 ", trigger %" PRIu64
            ", last marked %" PRIu64
            " bytes\n"
-           "loam:   %u mutators, %" PRIu64 " finalizers set\n",
-           options_.name, cycle_.cycles(),
-           static_cast<unsigned>(cycle_.phase()), sweeper_.generation(),
-           ledger_.committed(), ledger_.metadata(), ledger_.limit(),
-           counters_.live_estimate.Get(), pacer_.trigger(),
+           "loam:   mutators %u, finalizers set %" PRIu64 "\n",
+           options_.name, cycle_.cycles(), GcPhaseName(cycle_.phase()),
+           sweeper_.generation(), ledger_.committed(), ledger_.metadata(),
+           limit, counters_.live_estimate.Get(), pacer_.trigger(),
            counters_.marked_bytes.Get(), safepoints_.mutator_count(),
            specials_.finalizers_set());
 }

@@ -170,6 +170,7 @@ class Runtime final : private CycleHost {
   bool Initialize();
 
   // CycleHost
+  const TypeSet& object_types() const override { return *types_; }
   void FlushCursors() override;
   void ReleaseCaches() override;
   void VisitMutators(Tracer* tracer) override;

@@ -127,6 +127,8 @@ void GcCycle::CountLive(const CycleInfo& info) {
 }
 
 void GcCycle::Mark() {
+  if (parts_.verify_marking)
+    verifier_.CheckTypeWords(parts_.host->object_types());
   marker_->Begin();
   Trace(marker_);
   mark_stack_.Trim();

@@ -27,6 +27,18 @@ namespace loam {
 
 enum class GcPhase : uint8_t { kOff, kMark, kMarkTermination };
 
+inline const char* GcPhaseName(GcPhase phase) {
+  switch (phase) {
+    case GcPhase::kOff:
+      return "not collecting";
+    case GcPhase::kMark:
+      return "marking";
+    case GcPhase::kMarkTermination:
+      return "ending marking";
+  }
+  return "in no known phase";
+}
+
 // The values are those of loam_cycle_reason.
 enum class CycleReason : uint8_t { kTrigger, kRequested, kMemory, kStress };
 
@@ -52,6 +64,8 @@ class CycleHost {
   // Every cached span, stale now, goes back.
   virtual void ReleaseCaches() = 0;
   virtual void VisitMutators(Tracer* tracer) = 0;
+  // The types of the heap's objects.
+  virtual const TypeSet& object_types() const = 0;
   virtual void CycleBegins(const CycleInfo& info) = 0;
   virtual void CycleEnds(const CycleInfo& info) = 0;
   virtual void Log(const char* line) = 0;

@@ -5,6 +5,7 @@
 #include "runtime/base/fatal.h"
 #include "runtime/heap/object_slots.h"
 #include "runtime/heap/os_memory.h"
+#include "runtime/heap/type_set.h"
 
 namespace loam {
 namespace {
@@ -28,6 +29,23 @@ MarkVerifier::~MarkVerifier() {
   if (stack_ != nullptr) {
     os::Release(reinterpret_cast<uintptr_t>(stack_), kStackBytes);
   }
+}
+
+void MarkVerifier::CheckTypeWords(const TypeSet& types) {
+  page_heap_->ForEachSpan([&types](const Span* span) {
+    if (!span->is_headed()) return;
+    for (size_t i = 0; i < span->cell_count; i++) {
+      if (!span->IsAllocated(i)) continue;
+      const uintptr_t cell = span->CellAddress(i);
+      const Type* type = *span->TypeWord(cell);
+      if (type == nullptr || types.Owns(type)) continue;
+      FatalMisuse(
+          "something wrote past the end of the object at %p, which has %zu "
+          "bytes: the word behind it is %p, and no type",
+          reinterpret_cast<void*>(cell), span->object_bytes(),
+          static_cast<const void*>(type));
+    }
+  });
 }
 
 void MarkVerifier::Begin() {

@@ -42,6 +42,11 @@ class MarkVerifier final : public Tracer {
   MarkVerifier(const MarkVerifier&) = delete;
   MarkVerifier& operator=(const MarkVerifier&) = delete;
 
+  // Type words lie behind their objects, so whatever writes past the end of an
+  // object hits one. Fatal, naming the object; to be called before anything
+  // follows a type word.
+  void CheckTypeWords(const TypeSet& types);
+
   // Starts a trace.
   void Begin();
 

@@ -1,5 +1,6 @@
 #include "runtime/gc/root_stack.h"
 
+#include "runtime/base/fatal.h"
 #include "runtime/gc/root_set.h"
 #include "runtime/heap/word_kind.h"
 
@@ -55,8 +56,25 @@ void RootStack::RestoreHandles(HandlePosition position) {
 }
 
 void RootStack::Visit(loam_visitor* visitor) const {
+  // A frame that was not popped is pushed again when its memory becomes that of
+  // another; the list then runs in a circle. R. P. Brent's way to notice: every
+  // so often remember a frame, twice as long each time, and look for it.
+  const Frame* remembered = nullptr;
+  size_t steps = 0;
+  size_t steps_until_next = 1;
   for (const Frame* frame = frames; frame != nullptr; frame = frame->previous) {
     const FrameMap* map = frame->map;
+    if (frame == remembered) {
+      FatalMisuse(
+          "the frames of a thread or fiber run in a circle at %p ('%s'): some "
+          "function returned without popping its frame",
+          static_cast<const void*>(frame),
+          map->name != nullptr ? map->name : "");
+    }
+    if (++steps == steps_until_next) {
+      remembered = frame;
+      steps_until_next *= 2;
+    }
     visitor->EnterRoot("frame", map->name);
     const auto* slots = reinterpret_cast<const uintptr_t*>(frame + 1);
     for (uint32_t i = 0; i < map->count; i++) {

@@ -225,6 +225,14 @@ Status TypeSet::Destroy(ErrorMessage* message) {
   return Status::kOk;
 }
 
+bool TypeSet::Owns(const Type* type) const {
+  if (type == ambiguous_type_ || type == cell_bitmap_type_) return true;
+  const uint32_t count = count_.load(std::memory_order_acquire);
+  const auto offset = reinterpret_cast<uintptr_t>(type) -
+                      reinterpret_cast<uintptr_t>(&types_.at(0));
+  return offset / sizeof(Type) < count && offset % sizeof(Type) == 0;
+}
+
 Type* TypeSet::NewInternalType(const char* name, ScanKind scan) {
   auto* type =
       static_cast<Type*>(persistent_.Allocate(sizeof(Type), alignof(Type)));
@@ -312,7 +320,8 @@ Status TypeSet::RegisterNamed(const TypeInfo& info, const Type** result,
   if (shape != Status::kOk) return shape;
 
   MutexLock lock(&mutex_);
-  if (count_ == kMaxTypes) {
+  const uint32_t index = count_.load(std::memory_order_relaxed);
+  if (index == kMaxTypes) {
     message->Format("loam_type_register: set: it has %zu types, no more fit",
                     kMaxTypes);
     return Status::kOutOfMemory;
@@ -337,14 +346,14 @@ Status TypeSet::RegisterNamed(const TypeInfo& info, const Type** result,
     }
   }
   built.name = CopyString(info.name);
-  Type* type = types_.EnsureCommitted(count_);
+  Type* type = types_.EnsureCommitted(index);
   if (built.name == nullptr || type == nullptr) {
     message->Format("loam_type_register: out of memory for type '%s'",
                     info.name);
     return Status::kOutOfMemory;
   }
-  built.index = count_;
-  built.cursor_offset = first_cursor_offset_ + count_ * cursor_bytes_;
+  built.index = index;
+  built.cursor_offset = first_cursor_offset_ + index * cursor_bytes_;
   // Fixed-size types: the size of their typed cells. Others never have typed
   // spans, and their cursor stays empty.
   const size_t rounding =
@@ -356,7 +365,7 @@ Status TypeSet::RegisterNamed(const TypeInfo& info, const Type** result,
   built.cell_bytes = built.is_fixed_size() && cell_bytes <= kMaxSmallBytes
                          ? static_cast<uint32_t>(cell_bytes)
                          : 1;
-  count_++;
+  count_.store(index + 1, std::memory_order_release);
   *type = built;
   *result = type;
   return Status::kOk;

@@ -68,7 +68,11 @@ class TypeSet {
   const Type* ambiguous_type() const { return ambiguous_type_; }
   const Type* cell_bitmap_type() const { return cell_bitmap_type_; }
 
-  // Whether `type` could be a type of this set.
+  // Whether this is the address of a type of this set; any word may be asked
+  // about. Any thread.
+  bool Owns(const Type* type) const;
+
+  // Whether `type`, which is one, is a type of this set.
   bool Contains(const Type* type) const { return type->set == this; }
 
  private:
@@ -90,8 +94,10 @@ class TypeSet {
   // that thread finds itself here.
   std::atomic<pthread_t> forking_thread_{};
   uint32_t fork_depth_ LOAM_GUARDED_BY(mutex_) = 0;
-  SparseTable<Type> types_ LOAM_GUARDED_BY(mutex_);
-  uint32_t count_ LOAM_GUARDED_BY(mutex_) = 0;
+  // Constant after Create; entries below count_ are constant.
+  SparseTable<Type> types_;
+  // Written under mutex_, with release, after the entry before it.
+  std::atomic<uint32_t> count_{0};
   const Type* ambiguous_type_ = nullptr;    // constant after Create
   const Type* cell_bitmap_type_ = nullptr;  // constant after Create
   // Relaxed: only compared with zero by Destroy, which the embedder orders

@@ -51,6 +51,26 @@ TEST_F(RootStackTest, EmptyStackHasNoRootsAndNoMemory) {
   EXPECT_EQ(ledger_.committed(), 0);
 }
 
+TEST_F(RootStackTest, FramesThatRunInACircleAreNamed) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const FrameMap map = {0, static_cast<uint8_t>(kPointer), nullptr,
+                        "forgetful"};
+  for (const size_t length : {1, 2, 3, 10}) {
+    for (size_t lead = 0; lead < 3; lead++) {
+      std::vector<Frame> frames(lead + length);
+      for (size_t i = 0; i < frames.size(); i++) {
+        frames[i].map = &map;
+        frames[i].previous =
+            i + 1 < frames.size() ? &frames[i + 1] : &frames[lead];
+      }
+      stack_.frames = frames.data();
+      EXPECT_DEATH(Words(), "run in a circle at .*'forgetful'")
+          << lead << " before a circle of " << length;
+    }
+  }
+  stack_.frames = nullptr;
+}
+
 TEST_F(RootStackTest, HandlesAreVisitedByKind) {
   New(1, kValue);
   New(2, kPointer);

@@ -114,6 +114,22 @@ TEST_F(ChecksTest, ALateInitStoreIsFound) {
                "after a safepoint");
 }
 
+TEST_F(ChecksTest, WritingPastTheEndOfAnArrayIsNamed) {
+  const auto overrun = [] {
+    TestHeap heap(Verify());
+    const loam_type* type = RegisterType(heap.types(), "array", 0, {}, 0, 8,
+                                         {{"element", 0, 1, LOAM_POINTER}});
+    auto* array = static_cast<loam_word*>(loam_alloc_array(heap.m(), type, 3));
+    heap.kept = {array};
+    heap.Collect();
+    for (size_t i = 0; i < 8; i++) array[i] = 0x1234;  // Three of its own.
+    heap.Collect();
+  };
+  EXPECT_DEATH(overrun(),
+               "misuse of the API: something wrote past the end of the object "
+               "at .*0x1234, and no type");
+}
+
 // Bulk copies go by the object's layout: data between slots is copied too.
 TEST_F(ChecksTest, RecordsOfSlotsAndDataAreCopied) {
   TestHeap heap(Stores());

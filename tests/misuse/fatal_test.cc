@@ -125,9 +125,9 @@ TEST_F(FatalTest, StoresThroughNullAreCaught) {
   EXPECT_DEATH(store(&word, nullptr, false),
                "misuse of the API: loam_store_value: slot is NULL");
   EXPECT_DEATH(store(nullptr, &word, true),
-               "misuse of the API: loam_store: object is NULL");
+               "misuse of the API: loam_store_.: object is NULL");
   EXPECT_DEATH(store(&word, nullptr, true),
-               "misuse of the API: loam_store: slot is NULL");
+               "misuse of the API: loam_store_.: slot is NULL");
 }
 
 // Functions that no fast path stands for: at all times, not only when checking.
@@ -211,14 +211,14 @@ TEST_F(FatalTest, StoresOutsideTheObjectAreCaught) {
     void* slots = loam_alloc_slots(heap.m(), 4);
     loam_store_value(heap.m(), slots, static_cast<char*>(slots) + offset, 8);
   };
-  EXPECT_DEATH(store(800), "loam_store: slot: .* lies outside the object");
-  EXPECT_DEATH(store(4), "loam_store: slot: .* is not a multiple of 8");
+  EXPECT_DEATH(store(800), "loam_store_.: slot: .* lies outside the object");
+  EXPECT_DEATH(store(4), "loam_store_.: slot: .* is not a multiple of 8");
   const auto store_into_bytes = [] {
     TestHeap heap(Checking([](loam_check_options* c) { c->check_stores = 1; }));
     void* bytes = loam_alloc_bytes(heap.m(), 32);
     loam_store_value(heap.m(), bytes, bytes, 8);
   };
-  EXPECT_DEATH(store_into_bytes(), "loam_store: slot: .* has no slots");
+  EXPECT_DEATH(store_into_bytes(), "loam_store_.: slot: .* has no slots");
 }
 
 TEST_F(FatalTest, WrongTypesAreCaught) {
@@ -342,7 +342,7 @@ TEST_F(FatalTest, AMutatorUsedOnTwoThreadsIsNamed) {
     TestHeap heap(CheckThreads());
     std::thread([&] { loam_store_value(heap.m(), &word, &word, 8); }).join();
   };
-  EXPECT_DEATH(store_inline(), "loam_store: m: mutator 'main'");
+  EXPECT_DEATH(store_inline(), "loam_store_.: m: mutator 'main'");
   const auto enter_native = [] {
     TestHeap heap(CheckThreads());
     std::thread([&] { loam_enter_native(heap.m()); }).join();
@@ -421,9 +421,9 @@ TEST_F(FatalTest, TheCallbackHearsOfItAndTheStateIsPrinted) {
     loam_store_value(heap.m(), nullptr, &word, 8);
   };
   EXPECT_EXIT(fail(), testing::KilledBySignal(SIGABRT),
-              "misuse of the API: loam_store: object is NULL(.|\n)*"
+              "misuse of the API: loam_store_.: object is NULL(.|\n)*"
               "heap 'told': cycle(.|\n)*committed(.|\n)*"
-              "listener heard: loam_store: object is NULL");
+              "listener heard: loam_store_.: object is NULL");
 }
 
 // A heap that was left by longjmp and destroyed is not asked for its state.
