@@ -14,12 +14,10 @@ constexpr size_t kQueueEntries = 64;
 constexpr size_t kPieceBytes = 128 << 10;
 
 // A stack word with this bit is not a reference but the address at which to go
-// on scanning a large object that is already marked.
+// on scanning a large object (which ScanObject does not mark).
 constexpr uintptr_t kPieceBit = uintptr_t{1} << 63;
 
-constexpr size_t kCacheLine = 64;
-
-inline void Prefetch(const void* address) { __builtin_prefetch(address, 1); }
+inline void Prefetch(const void* address) { __builtin_prefetch(address); }
 
 template <typename Decoder>
 class MarkerFor final : public Marker {
@@ -54,19 +52,20 @@ class MarkerFor final : public Marker {
   void ScanObject(Span* span, uintptr_t cell) override { Scan(span, cell); }
 
  private:
-  // A reference whose object has been prefetched.
+  // A reference whose object and span have been prefetched; or, with kPieceBit,
+  // a piece.
   struct Entry {
+    uintptr_t address;
     Span* span;
-    uint32_t index;
   };
 
-  // The address lies in [lowest_, lowest_ + range_).
+  // The address lies in [lowest_, lowest_ + range_); kPieceBit does no harm.
   Span* FindSpanInRange(uintptr_t address) const {
     const Arena* arena = table_ != nullptr
                              ? table_[ArenaMap::TableIndex(address)].load(
                                    std::memory_order_relaxed)
-                             : arenas_.Find(address);
-    if (arena == nullptr) return nullptr;
+                             : arenas_.Find(address & ~kPieceBit);
+    if (__builtin_expect(arena == nullptr, 0)) return nullptr;
     // Relaxed: the stop has synchronised the spans' publication.
     return arena->spans[arena->PageIndex(address)].load(
         std::memory_order_relaxed);
@@ -112,22 +111,14 @@ class MarkerFor final : public Marker {
     }
   }
 
-  // Finds the object of a reference and asks for its memory. False if it is
-  // none.
+  // Finds the span of a reference and asks for its memory and the object's.
+  // False if there is none. What needs either comes later, in Leave.
   bool Enter(uintptr_t address, Entry* entry) {
     Span* span = FindSpanInRange(address);  // Push has looked.
-    if (span == nullptr) return false;
-    const uint32_t index = span->CellIndex(address);
-    if (index >= span->cell_count) return false;
-    Prefetch(&span->mark_bits[index / kBitsPerWord]);
-    if (span->scan != ScanKind::kNoscan) {
-      const uintptr_t cell = span->CellAddress(index);
-      Prefetch(reinterpret_cast<const void*>(cell));
-      if (span->scan == ScanKind::kHeaded && span->cell_bytes > kCacheLine) {
-        Prefetch(span->TypeWord(cell));
-      }
-    }
-    *entry = {span, index};
+    if (__builtin_expect(span == nullptr, 0)) return false;
+    Prefetch(reinterpret_cast<const void*>(address));
+    Prefetch(span);
+    *entry = {address, span};
     return true;
   }
 
@@ -186,14 +177,71 @@ class MarkerFor final : public Marker {
       *loop = LoadLoop();
       return;
     }
-    while (pointers != 0) {
-      PushUnchecked(loop, LoadWord(object, std::countr_zero(pointers)));
-      pointers &= pointers - 1;
+    // Two references side by side are the commonest layout of all.
+    if (pointers != 0) {
+      const int first = std::countr_zero(pointers);
+      if (pointers >> first == 3) {
+        PushUnchecked(loop, LoadWord(object, first));
+        PushUnchecked(loop, LoadWord(object, first + 1));
+      } else {
+        do {
+          PushUnchecked(loop, LoadWord(object, std::countr_zero(pointers)));
+          pointers &= pointers - 1;
+        } while (pointers != 0);
+      }
     }
     while (values != 0) {
       PushUnchecked(loop, decode_(LoadWord(object, std::countr_zero(values))));
       values &= values - 1;
     }
+  }
+
+  // Marks the object of an entry and scans it, if it has not been marked.
+  __attribute__((always_inline)) void Leave(Loop* loop, const Entry& entry) {
+    Span* const span = entry.span;
+    if (__builtin_expect((entry.address & kPieceBit) != 0, 0)) {
+      SaveLoop(*loop);
+      ScanPieces(entry.address & ~kPieceBit);
+      *loop = LoadLoop();
+      return;
+    }
+    const uint32_t index = span->CellIndex(entry.address);
+    if (__builtin_expect(index >= span->cell_count, 0)) return;
+    uint64_t& word = span->mark_bits[index / kBitsPerWord];
+    const uint64_t bit = uint64_t{1} << (index % kBitsPerWord);
+    const uint64_t marked = word;
+    if ((marked & bit) != 0) return;
+    word = marked | bit;
+    loop->marked_bytes += span->cell_bytes;
+    loop->marked_objects++;
+    const uintptr_t cell = span->CellAddress(index);
+    switch (span->scan) {
+      case ScanKind::kNoscan:
+        return;
+      case ScanKind::kMasks:
+        ScanMasksInLoop(loop, cell, span->pointer_mask, span->value_mask);
+        return;
+      case ScanKind::kHeaded: {
+        const Type* type = *span->TypeWord(cell);
+        if (type != nullptr && type->scan == ScanKind::kMasks) {
+          ScanMasksInLoop(loop, cell, type->pointer_mask, type->value_mask);
+          return;
+        }
+        break;
+      }
+      case ScanKind::kValues:
+        if (span->cell_bytes > kPieceBytes) break;
+        for (uintptr_t slot = cell + span->cell_bytes; slot != cell;) {
+          slot -= kWordBytes;
+          PushInLoop(loop, decode_(Load(slot)));
+        }
+        return;
+      default:
+        break;
+    }
+    SaveLoop(*loop);
+    Scan(span, cell);
+    *loop = LoadLoop();
   }
 
   void DrainStack() {
@@ -203,49 +251,13 @@ class MarkerFor final : public Marker {
     Loop loop = LoadLoop();
     for (;;) {
       while (count < kQueueEntries && loop.top != loop.base) {
-        const uintptr_t address = *--loop.top;
-        if (__builtin_expect((address & kPieceBit) != 0, 0)) {
-          SaveLoop(loop);
-          ScanPieces(address & ~kPieceBit);
-          loop = LoadLoop();
-          continue;
-        }
-        if (Enter(address, &queue[(head + count) % kQueueEntries])) count++;
+        if (Enter(*--loop.top, &queue[(head + count) % kQueueEntries])) count++;
       }
       if (count == 0) break;
       const Entry entry = queue[head];
       head = (head + 1) % kQueueEntries;
       count--;
-      Span* span = entry.span;
-      uint64_t& word = span->mark_bits[entry.index / kBitsPerWord];
-      const uint64_t bit = uint64_t{1} << (entry.index % kBitsPerWord);
-      if ((word & bit) != 0) continue;
-      word |= bit;
-      loop.marked_bytes += span->cell_bytes;
-      loop.marked_objects++;
-      if (span->scan == ScanKind::kNoscan) continue;
-      const uintptr_t cell = span->CellAddress(entry.index);
-      if (span->scan == ScanKind::kMasks) {
-        ScanMasksInLoop(&loop, cell, span->pointer_mask, span->value_mask);
-        continue;
-      }
-      if (span->scan == ScanKind::kHeaded) {
-        const Type* type = *span->TypeWord(cell);
-        if (type != nullptr && type->scan == ScanKind::kMasks) {
-          ScanMasksInLoop(&loop, cell, type->pointer_mask, type->value_mask);
-          continue;
-        }
-      } else if (span->scan == ScanKind::kValues &&
-                 span->cell_bytes <= kPieceBytes) {
-        for (uintptr_t slot = cell + span->cell_bytes; slot != cell;) {
-          slot -= kWordBytes;
-          PushInLoop(&loop, decode_(Load(slot)));
-        }
-        continue;
-      }
-      SaveLoop(loop);
-      Scan(span, cell);
-      loop = LoadLoop();
+      Leave(&loop, entry);
     }
     SaveLoop(loop);
   }

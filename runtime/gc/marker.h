@@ -1,10 +1,10 @@
 // Marking: finds everything reachable from what it is given.
 //
 // References wait in two places: a stack (the work still to do), and in front
-// of it a queue of about 64 whose object and mark word have been prefetched. A
-// reference enters the queue when its span is known and its memory requested,
-// and leaves it, oldest first, when that memory has had time to arrive; only
-// then is its mark bit tested and the object scanned. Marking a heap larger
+// of it a queue of about 64 whose object and span record have been prefetched.
+// A reference enters the queue when its memory has been requested, and leaves
+// it, oldest first, when that memory has had time to arrive; only then is its
+// cell found, its mark bit tested and the object scanned. Marking a heap larger
 // than the caches is a matter of memory latency, and this keeps dozens of
 // misses in flight (C.-Y. Cher, A. L. Hosking, T. N. Vijaykumar, "Software
 // prefetching for mark-sweep garbage collection", ASPLOS 2004).

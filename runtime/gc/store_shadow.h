@@ -89,6 +89,7 @@ class StoreShadow {
   static uint64_t Get(const uint64_t* word) {
     return __atomic_load_n(word, __ATOMIC_SEQ_CST);
   }
+  // NOLINTNEXTLINE(readability-non-const-parameter): it is stored through.
   static void Set(uint64_t* word, uint64_t value) {
     __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
   }

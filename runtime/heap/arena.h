@@ -39,8 +39,9 @@ struct Arena {
   uint64_t* store_shadow;
   uint64_t* verify_bits;
 
-  size_t PageIndex(uintptr_t address) const {
-    return (address - base) >> kPageShift;
+  // Of an address in this or any arena: they are aligned to their size.
+  static size_t PageIndex(uintptr_t address) {
+    return (address >> kPageShift) % kPagesPerArena;
   }
 };
 

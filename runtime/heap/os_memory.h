@@ -21,6 +21,8 @@
 
 namespace loam::os {
 
+constexpr size_t kHugePageBytes = size_t{2} << 20;
+
 // Address space at `hint` if that is free, anywhere otherwise (0: anywhere),
 // aligned to `alignment`, a power of two. 0 if the OS refuses.
 uintptr_t Reserve(uintptr_t hint, size_t bytes, size_t alignment);
@@ -30,6 +32,9 @@ bool Prepare(uintptr_t address, size_t bytes);
 bool Commit(uintptr_t address, size_t bytes);
 // The pages go back to the OS; the next Commit finds zeroes.
 void Decommit(uintptr_t address, size_t bytes);
+// This memory may be backed by huge pages, kHugePageBytes at a time: fewer
+// misses of the TLB and fewer faults, at the price of memory in the last one.
+void AllowHugePages(uintptr_t address, size_t bytes);
 void Protect(uintptr_t address, size_t bytes);
 void Release(uintptr_t address, size_t bytes);
 // Zeroed; backed by memory page by page, when first written. 0 if refused.

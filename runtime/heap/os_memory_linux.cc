@@ -56,6 +56,11 @@ void Decommit(uintptr_t address, size_t bytes) {
              "madvise(%p, %zu) failed", Pointer(address), bytes);
 }
 
+// Failure means that the kernel has none.
+void AllowHugePages(uintptr_t address, size_t bytes) {
+  (void)madvise(Pointer(address), bytes, MADV_HUGEPAGE);
+}
+
 void Protect(uintptr_t address, size_t bytes) {
   LOAM_CHECK(mprotect(Pointer(address), bytes, PROT_NONE) == 0,
              "mprotect(%p, %zu) failed", Pointer(address), bytes);

@@ -234,18 +234,24 @@ TEST_F(MarkerTest, AmbiguousWordsOfObjects) {
 }
 
 TEST_F(MarkerTest, ScanObjectVisitsWithoutReaching) {
-  const TestObject object = heap_.New(TestKind::kHeadedArray);
-  const TestObject child = heap_.New(TestKind::kMasks);
-  const TestObject grandchild = heap_.New(TestKind::kBytes);
-  MarkFixture::Store(object.slots[1], child.address);
-  MarkFixture::Store(child.slots[0], grandchild.address);
-  heap_.marker()->Begin();
-  heap_.marker()->ScanObject(object.span, object.address);
-  heap_.marker()->Drain();
-  EXPECT_FALSE(heap_.marker()->HasReached(object.address));
-  EXPECT_TRUE(heap_.marker()->HasReached(child.address));
-  EXPECT_TRUE(heap_.marker()->HasReached(grandchild.address));
-  EXPECT_EQ(heap_.marker()->marked_objects(), 2);
+  // The last ones are scanned in pieces.
+  for (const TestKind kind : {TestKind::kHeadedArray, TestKind::kLargeArray,
+                              TestKind::kLargeValues, TestKind::kLargeBitmap}) {
+    SCOPED_TRACE(static_cast<int>(kind));
+    heap_.Unmark();
+    const TestObject object = heap_.New(kind);
+    const TestObject child = heap_.New(TestKind::kMasks);
+    const TestObject grandchild = heap_.New(TestKind::kBytes);
+    MarkFixture::Store(object.slots.back(), child.address);
+    MarkFixture::Store(child.slots[0], grandchild.address);
+    heap_.marker()->Begin();
+    heap_.marker()->ScanObject(object.span, object.address);
+    heap_.marker()->Drain();
+    EXPECT_FALSE(heap_.marker()->HasReached(object.address));
+    EXPECT_TRUE(heap_.marker()->HasReached(child.address));
+    EXPECT_TRUE(heap_.marker()->HasReached(grandchild.address));
+    EXPECT_EQ(heap_.marker()->marked_objects(), 2);
+  }
 }
 
 TEST_F(MarkerTest, HasReachedKnowsOnlyCells) {
