@@ -12,6 +12,7 @@
 //   kName, kCollects       of the peer; whether it finds garbage by itself
 //   Heap(settings)         one to a process
 //     statistics()         so far; no other thread may be running
+//     ReleaseMemory()      gives what is free back to the system
 //   Thread(heap)           the calling thread may use the heap; `poll()` often
 //                          and `Blocked` around waiting, for peers that stop
 //                          threads only when these agree

@@ -51,6 +51,7 @@ class Heap {
             .total_pause_ns = total_pause_ns_,
             .heap_bytes = GC_get_heap_size()};
   }
+  void ReleaseMemory() { GC_gcollect_and_unmap(); }
 
  private:
   // Called with the collector's lock held, which guards what it changes.

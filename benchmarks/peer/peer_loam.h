@@ -37,6 +37,7 @@ class Heap {
             .total_pause_ns = stats.total_pause_ns,
             .heap_bytes = stats.span_bytes};
   }
+  void ReleaseMemory() { loam_heap_release_memory(heap_); }
   loam::Heap& heap() { return heap_; }
 
  private:

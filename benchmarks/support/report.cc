@@ -45,10 +45,21 @@ void Report::StopTiming() {
                        start_cpu_.user_seconds - start_cpu_.system_seconds));
 }
 
+// Not getrusage, which begins with what the process had before exec.
+static double PeakResidentMib() {
+  FILE* status = std::fopen("/proc/self/status", "re");
+  if (status == nullptr) return 0;
+  char line[128];
+  double kib = 0;
+  while (std::fgets(line, sizeof(line), status) != nullptr) {
+    if (std::sscanf(line, "VmHWM: %lf", &kib) == 1) break;
+  }
+  std::fclose(status);
+  return kib / 1024;
+}
+
 void Report::Print(const char* peer) {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  Add("peak_resident_mib", static_cast<double>(usage.ru_maxrss) / 1024);
+  Add("peak_resident_mib", PeakResidentMib());
   absl::PrintF("{\"peer\": \"%s\", \"checksum\": %d, \"metrics\": {%s}}\n",
                peer, checksum_, metrics_);
 }

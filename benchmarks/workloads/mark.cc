@@ -119,9 +119,15 @@ class Builder {
     for (size_t i = before; i < dead_per_live_; i++) allocate();
     return local.get();
   }
+  // All types end in a word of data. It is written, as real objects are: memory
+  // that is only ever read is the OS's one page of zeroes.
   template <typename T>
   T* NewAmong(const peer::Type<T>& type) {
-    return Among([&] { return type.New(thread_); });
+    return Among([&] {
+      T* const object = type.New(thread_);
+      reinterpret_cast<uint64_t*>(object + 1)[-1] = 1;
+      return object;
+    });
   }
 
   TreeNode* Preorder(int depth) {

@@ -1,46 +1,47 @@
 # shellcheck shell=bash
 
 run_bench() {
-  local filter=. json='' options=(--benchmark_repetitions=7)
-  local benchmarks benchmark bin number=0
+  local options=() html=benchmark_report.html targets
   while (($#)); do
     case $1 in
-      --quick) options=(--benchmark_repetitions=3 --benchmark_min_time=0.05) ;;
-      --json)
-        (($# > 1)) || usage "--json needs the name of a file"
-        json=$2
+      --quick | --list) options+=("$1") ;;
+      --json | --html | --repetitions | --timeout)
+        (($# > 1)) || usage "$1 needs a value"
+        case $1 in
+          --html) html=$2 ;;
+          --json) options+=(--json "$(from_caller "$2")") ;;
+          *)
+            [[ $2 =~ ^[1-9][0-9]*$ ]] || usage "$1 needs a number above 0"
+            options+=("$1" "$2")
+            ;;
+        esac
         shift
         ;;
       -*) usage "bench has no option '$1'" ;;
-      *) filter=$1 ;;
+      *) options+=("$1") ;;
     esac
     shift
   done
 
   need_packages build libraries
-  say "building the benchmarks"
-  bazel_run build --config=opt //benchmarks/...
-  bin=$(bin_directory opt)
-  mapfile -t benchmarks < <(bazel query --noshow_progress \
-    'kind(cc_binary, //benchmarks/...) except attr(tags, manual, //benchmarks/...)' \
-    </dev/null | sort)
-  ((${#benchmarks[@]})) || fail "there are no benchmarks"
-
-  say "(that the library is a debug build, as the programs warn, is about
-   Debian's benchmark library; what they measure is optimized)"
-  scratch_directory
-  mkdir -p "$DEV_SCRATCH/bench"
-  for benchmark in "${benchmarks[@]}"; do
-    number=$((number + 1))
-    say "$number of ${#benchmarks[@]}: $benchmark"
-    "$bin/$(path_of_label "$benchmark")" "${options[@]}" \
-      --benchmark_report_aggregates_only=true \
-      --benchmark_filter="$filter" \
-      --benchmark_out="$DEV_SCRATCH/bench/$number.json" \
-      --benchmark_out_format=json
-  done
-  if [[ -n $json ]]; then
-    python3 tools/dev/merge_benchmarks.py "$json" "$DEV_SCRATCH"/bench/*.json
-    say "results in $json"
+  if [[ " ${options[*]} " != *" --list "* ]]; then
+    say "building the benchmarks"
+    bazel_run build --config=opt //benchmarks/...
   fi
+  scratch_directory
+  targets=$DEV_SCRATCH/benchmarks
+  bazel query --noshow_progress \
+    'kind(cc_binary, //benchmarks/...) except attr(tags, manual, //benchmarks/...)' \
+    </dev/null >"$targets"
+  PYTHONPATH=benchmarks python3 -B -m runner --targets "$targets" \
+    --bin-directory "$(bin_directory opt)" --go-directory benchmarks/go \
+    --html "$(from_caller "$html")" "${options[@]}"
+}
+
+# A path as seen from where ./dev was called; it has gone to the root since.
+from_caller() {
+  case $1 in
+    /*) echo "$1" ;;
+    *) echo "$OLDPWD/$1" ;;
+  esac
 }

@@ -1,0 +1,3 @@
+module loam/benchmarks/go
+
+go 1.19
