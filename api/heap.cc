@@ -88,6 +88,7 @@ RuntimeOptions Convert(const loam_options& o, const EmbedderCallbacks* given) {
   r.pacer.fixed_bytes = o.fixed_heap_size;
   r.heap_limit = o.heap_limit == 0 ? kNoLimit : o.heap_limit;
   r.memory_limit = o.memory_limit;
+  r.huge_pages = o.huge_pages != 0;
   r.arena_hint = o.arena_hint;
   r.raw_stores = o.raw_stores != 0;
   r.weak_cleared_word = o.weak_cleared_word;

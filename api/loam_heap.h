@@ -111,12 +111,16 @@ typedef struct loam_options {
       minimum_heap_bytes;   /* the trigger is never below. LOAM_MINIMUM_HEAP */
   uint64_t fixed_heap_size; /* fixed policy. LOAM_FIXED_HEAP */
   /* Hard: committed bytes, metadata included, never exceed it; at least 1 MiB,
-   * or 0: none. Not
-   * counted are the type set, a page per thread, and what checking needs.
-   * LOAM_HEAP_LIMIT */
+   * or 0: none. Not counted are the type set, a page per thread, and what
+   * checking needs. LOAM_HEAP_LIMIT */
   uint64_t heap_limit;
   /* Soft: collect more often to stay below. LOAM_MEMORY_LIMIT */
   uint64_t memory_limit;
+  /* Nonzero: from 16 MiB on, memory in pages of 2 MiB, where the OS has them.
+   * Marking a large heap in no order of addresses takes half the time; first
+   * touching memory may take longer, and up to 2 MiB more than is committed are
+   * resident. LOAM_HUGE_PAGES */
+  uint32_t huge_pages;
 
   uint32_t workers;              /* must be 0 in this version */
   const loam_platform* platform; /* must be NULL in this version */

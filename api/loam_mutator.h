@@ -71,6 +71,11 @@ LOAM_API void* loam_alloc_array(loam_mutator* m, const loam_type* type,
 /* Memory without references and without a type. */
 LOAM_API void* loam_alloc_bytes(loam_mutator* m, size_t size);
 
+/* The same with any content, old data perhaps: for buffers that are filled at
+ * once. Makes a difference above 32 KiB, where zeroing is what allocation
+ * costs; smaller ones are zeroed all the same. */
+LOAM_API void* loam_alloc_bytes_unzeroed(loam_mutator* m, size_t size);
+
 /* `count` words, each a LOAM_VALUE. */
 LOAM_API void* loam_alloc_slots(loam_mutator* m, size_t count);
 

@@ -242,6 +242,11 @@ void* loam_alloc_bytes(loam_mutator* m, size_t size) {
                        AllocationMode::kMayCollect);
 }
 
+void* loam_alloc_bytes_unzeroed(loam_mutator* m, size_t size) {
+  return AllocateUnzeroedBytes(RequireMutator(m, "loam_alloc_bytes_unzeroed"),
+                               size, AllocationMode::kMayCollect);
+}
+
 void* loam_alloc_slots(loam_mutator* m, size_t count) {
   return AllocateSlotWords(m, count, "loam_alloc_slots",
                            AllocationMode::kMayCollect);

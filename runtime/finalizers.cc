@@ -23,6 +23,7 @@ Status Runtime::SetFinalizer(Mutator* /*m*/, void* object,
   if (status == Status::kOutOfMemory && ReleaseMemory() > 0) {
     status = specials_.SetFinalizer(span, cell, function, data);
   }
+  if (status == Status::kOk) counters_.finalizable_bytes.Add(span->cell_bytes);
   if (status == Status::kWrongState) {
     message->Format("loam_finalizer_set: object: %p has a finalizer already",
                     object);

@@ -181,8 +181,10 @@ void* RefuseSize(Mutator* m, size_t bytes) {
   return nullptr;
 }
 
+enum class Content { kZero, kUndefined };
+
 void* AllocateLarge(Mutator* m, const Type* type, ScanKind scan, size_t bytes,
-                    AllocationMode mode) {
+                    AllocationMode mode, Content content = Content::kZero) {
   if (bytes > kMaxLargeBytes) return RefuseSize(m, bytes);
   Runtime* runtime = m->runtime;
   SpanShape shape = {};
@@ -197,7 +199,9 @@ void* AllocateLarge(Mutator* m, const Type* type, ScanKind scan, size_t bytes,
     Span* span = runtime->span_source()->AcquireLarge(shape, MayGrow::kYes);
     if (span == nullptr) return nullptr;
     auto* object = reinterpret_cast<void*>(span->base);
-    if (span->need_zero) memset(object, 0, span->cell_bytes);
+    if (span->need_zero && content == Content::kZero) {
+      memset(object, 0, span->cell_bytes);
+    }
     return object;
   });
 }
@@ -343,6 +347,13 @@ void* AllocateBytes(Mutator* m, size_t bytes, AllocationMode mode) {
                      : AllocateClassed(m, SpanKind::kNoscan, ScanKind::kNoscan,
                                        bytes, mode);
   return object;  // No slots: nothing for Finish to watch.
+}
+
+void* AllocateUnzeroedBytes(Mutator* m, size_t bytes, AllocationMode mode) {
+  if (bytes <= kMaxSmallBytes) return AllocateBytes(m, bytes, mode);
+  BeforeAllocation(m, mode);
+  return AllocateLarge(m, nullptr, ScanKind::kNoscan, bytes, mode,
+                       Content::kUndefined);
 }
 
 void* AllocateSlots(Mutator* m, size_t bytes, AllocationMode mode) {

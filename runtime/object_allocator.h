@@ -31,6 +31,8 @@ enum class AllocationMode : uint8_t {
 void* AllocateObject(Mutator* m, const Type& type, size_t bytes,
                      AllocationMode mode);
 void* AllocateBytes(Mutator* m, size_t bytes, AllocationMode mode);
+// Zeroed only if they are in a cell.
+void* AllocateUnzeroedBytes(Mutator* m, size_t bytes, AllocationMode mode);
 // `bytes` a multiple of 8.
 void* AllocateSlots(Mutator* m, size_t bytes, AllocationMode mode);
 void* AllocateBitmap(Mutator* m, size_t bytes, const uint64_t* pointer_bits,

@@ -60,13 +60,17 @@ struct Variable {
   void (*print)(const RuntimeOptions& options, char* text, size_t bytes);
 };
 
+bool ParseSwitch(const char* text, bool* value) {
+  if (strcmp(text, "0") != 0 && strcmp(text, "1") != 0) return false;
+  *value = text[0] == '1';
+  return true;
+}
+
 template <bool CheckOptions::* kField>
 constexpr Variable Switch(const char* name, const char* option) {
   return {name, option, "0 or 1",
           [](RuntimeOptions* o, const char* text) {
-            if (strcmp(text, "0") != 0 && strcmp(text, "1") != 0) return false;
-            o->check.*kField = text[0] == '1';
-            return true;
+            return ParseSwitch(text, &(o->check.*kField));
           },
           [](const RuntimeOptions& o, char* text, size_t bytes) {
             snprintf(text, bytes, "%s", o.check.*kField ? "on" : "off");
@@ -126,6 +130,13 @@ constexpr Variable kVariables[] = {
      },
      [](const RuntimeOptions& o, char* text, size_t bytes) {
        PrintLimit(o.memory_limit, text, bytes);
+     }},
+    {"LOAM_HUGE_PAGES", "huge_pages", "0 or 1",
+     [](RuntimeOptions* o, const char* text) {
+       return ParseSwitch(text, &o->huge_pages);
+     },
+     [](const RuntimeOptions& o, char* text, size_t bytes) {
+       snprintf(text, bytes, "%s", o.huge_pages ? "on" : "off");
      }},
     {"LOAM_STRESS", "check.stress_interval", "a whole number",
      [](RuntimeOptions* o, const char* text) {

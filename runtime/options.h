@@ -54,6 +54,7 @@ struct RuntimeOptions {
   PacerOptions pacer;
   uint64_t heap_limit = kNoLimit;
   uint64_t memory_limit = kMemoryLimitFromCgroup;
+  bool huge_pages = false;
   uintptr_t arena_hint = 0;
   bool raw_stores = false;
   uintptr_t weak_cleared_word = 0;

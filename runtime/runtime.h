@@ -91,7 +91,8 @@ class Runtime final : private CycleHost {
   // A safepoint. False while collections are disabled.
   bool Collect(Mutator* m, CycleReason reason, bool sweep_all);
   bool TriggerReached() const {
-    return counters_.live_estimate.Get() + counters_.external_bytes.Get() >=
+    return counters_.live_estimate.Get() + counters_.external_bytes.Get() +
+               counters_.finalizable_bytes.Get() >=
            pacer_.trigger();
   }
   // Bytes that free space in caches may reach before rare types go without.

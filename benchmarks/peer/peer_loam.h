@@ -93,7 +93,7 @@ class Type {
 };
 
 inline void* NewBytes(const Thread& thread, size_t size) {
-  void* const bytes = loam_alloc_bytes(thread, size);
+  void* const bytes = loam_alloc_bytes_unzeroed(thread, size);
   if (__builtin_expect(bytes == nullptr, 0)) OutOfMemory();
   return bytes;
 }

@@ -121,6 +121,7 @@ void GcCycle::CountLive(const CycleInfo& info) {
                                counters.marked_bytes.Get());
   counters.live_estimate.Set(info.live_bytes);
   counters.marked_bytes.Set(info.live_bytes);
+  counters.finalizable_bytes.Set(0);
   totals_.cycles = info.number;
   totals_.live_bytes = info.live_bytes;
   totals_.live_objects = info.live_objects;

@@ -1,5 +1,6 @@
 #include "runtime/gc/marker.h"
 
+#include <algorithm>
 #include <new>
 
 #include "runtime/base/fatal.h"
@@ -229,13 +230,6 @@ class MarkerFor final : public Marker {
         }
         break;
       }
-      case ScanKind::kValues:
-        if (span->cell_bytes > kPieceBytes) break;
-        for (uintptr_t slot = cell + span->cell_bytes; slot != cell;) {
-          slot -= kWordBytes;
-          PushInLoop(loop, decode_(Load(slot)));
-        }
-        return;
       default:
         break;
     }
@@ -314,6 +308,24 @@ class MarkerFor final : public Marker {
     }
   }
 
+  // Every word in [from, to), the last first.
+  void ScanPointers(uintptr_t from, uintptr_t to) {
+    Loop loop = LoadLoop();
+    for (uintptr_t slot = to; slot != from;) {
+      slot -= kWordBytes;
+      PushInLoop(&loop, Load(slot));
+    }
+    SaveLoop(loop);
+  }
+  void ScanValues(uintptr_t from, uintptr_t to) {
+    Loop loop = LoadLoop();
+    for (uintptr_t slot = to; slot != from;) {
+      slot -= kWordBytes;
+      PushInLoop(&loop, decode_(Load(slot)));
+    }
+    SaveLoop(loop);
+  }
+
   // An object of a type, or one without (NULL) whose scan kind says enough.
   void ScanTyped(const Type* type, ScanKind scan, uintptr_t object,
                  uintptr_t end) {
@@ -331,11 +343,20 @@ class MarkerFor final : public Marker {
                  uintptr_t end, uintptr_t from, uintptr_t to) {
     switch (scan) {
       case ScanKind::kValues:
-        for (uintptr_t slot = to; slot != from; slot -= kWordBytes) {
-          Push(decode_(Load(slot - kWordBytes)));
-        }
+        ScanValues(from, to);
         break;
       case ScanKind::kLayout:
+        if (type->element_kind != WordKind::kData && to > object + type->size) {
+          // Most arrays: all there is behind the fixed part is references.
+          const uintptr_t tail = std::max(object + type->size, from);
+          if (type->element_kind == WordKind::kPointer) {
+            ScanPointers(tail, to);
+          } else {
+            ScanValues(tail, to);
+          }
+          to = tail;
+          if (from == to) break;
+        }
         ForEachLayoutSlot(
             *type, object, end, from, to,
             [this](WordKind kind, uintptr_t slot) { VisitSlot(kind, slot); });

@@ -37,6 +37,9 @@ struct HeapCounters {
   // marked_bytes.
   Counter allocated_bytes;
   Counter external_bytes;  // loam_external_adjust
+  // Of objects that got a finalizer since the last cycle. Those that die are
+  // there for one more cycle, so the trigger counts them twice.
+  Counter finalizable_bytes;
   Counter swept_spans;
   Counter cached_span_bytes;  // spans in mutators' caches
 };

@@ -21,9 +21,8 @@ constexpr size_t kHintAttempts = 64;
 constexpr size_t kMinGrowthPages = 64;
 constexpr size_t kMaxGrowthPages = kPagesPerChunk;
 
-// From this size on, a heap grows by whole huge pages and says so to the OS:
-// what the last of them wastes is little then, and marking a large heap in no
-// order of addresses takes half the time (docs/marking.md, "Measured").
+// A heap of this size grows by whole huge pages, if it is to have them: what
+// the last of them wastes is little then.
 constexpr size_t kHugePagesFromBytes = size_t{16} << 20;
 constexpr size_t kPagesPerHugePage = os::kHugePageBytes / kPageBytes;
 
@@ -191,8 +190,12 @@ bool PageHeap::NeedsZero(uintptr_t address, size_t pages) {
   return needs_zero;
 }
 
+bool PageHeap::UsesHugePages() const {
+  return options_.huge_pages && span_pages_ * kPageBytes >= kHugePagesFromBytes;
+}
+
 bool PageHeap::Grow(size_t pages) {
-  const bool huge = span_pages_ * kPageBytes >= kHugePagesFromBytes;
+  const bool huge = UsesHugePages();
   const size_t granule = huge ? kPagesPerHugePage : kMinGrowthPages;
   const size_t step = AlignUp(
       std::clamp<size_t>(span_pages_ / 16, granule, kMaxGrowthPages), granule);
@@ -211,7 +214,7 @@ bool PageHeap::GrowBy(size_t bytes) {
   if (bytes > grow_limit_ - grow_next_ && !AddArenas(bytes)) return false;
   bytes = std::min<size_t>(bytes, grow_limit_ - grow_next_);
   if (!os::Prepare(grow_next_, bytes)) return false;
-  if (span_pages_ * kPageBytes >= kHugePagesFromBytes) {
+  if (UsesHugePages()) {
     const uintptr_t first = AlignUp(grow_next_, os::kHugePageBytes);
     const uintptr_t end = AlignDown(grow_next_ + bytes, os::kHugePageBytes);
     if (first < end) os::AllowHugePages(first, end - first);

@@ -23,6 +23,7 @@ namespace loam {
 struct PageHeapOptions {
   uintptr_t arena_hint = 0;   // 0: the default, 0x00c0'0000'0000
   bool store_shadow = false;  // keep Arena::store_shadow
+  bool huge_pages = false;
 };
 
 // At one moment: committed - metadata = span_bytes + free_page_bytes.
@@ -121,6 +122,8 @@ class PageHeap {
  private:
   size_t ReleasePages(size_t max_pages) LOAM_REQUIRES(mutex_);
   void ReleaseExcessPages() LOAM_REQUIRES(mutex_);
+  // Whether to grow by huge pages now.
+  bool UsesHugePages() const LOAM_REQUIRES(mutex_);
   bool Grow(size_t pages) LOAM_REQUIRES(mutex_);
   bool GrowBy(size_t bytes) LOAM_REQUIRES(mutex_);
   bool AddArenas(size_t bytes) LOAM_REQUIRES(mutex_);

@@ -71,6 +71,8 @@ struct Type {
   size_t element_size;
   WordMaps prefix;
   WordMaps element;
+  // Of elements that are one word, a pointer or a value; otherwise kData.
+  WordKind element_kind;
   TraceCallback trace;
   const char* name;
   const FieldName* fields;  // prefix fields, then element fields

@@ -170,6 +170,13 @@ ScanKind ChooseScanKind(const Type& type) {
   return ScanKind::kLayout;
 }
 
+WordKind KindOfOneWord(const Type& type) {
+  if (type.element_size != kWordBytes) return WordKind::kData;
+  return type.element.pointers != nullptr ? WordKind::kPointer
+         : type.element.values != nullptr ? WordKind::kValue
+                                          : WordKind::kData;
+}
+
 }  // namespace
 
 TypeSet::TypeSet(uint32_t first_cursor_offset, uint32_t cursor_bytes)
@@ -337,6 +344,7 @@ Status TypeSet::RegisterNamed(const TypeInfo& info, const Type** result,
   const Status layout = CopyLayout(info, &built, message);
   if (layout != Status::kOk) return layout;
   built.scan = ChooseScanKind(built);
+  built.element_kind = KindOfOneWord(built);
   if (built.scan == ScanKind::kMasks) {
     if (built.prefix.pointers != nullptr) {
       built.pointer_mask = built.prefix.pointers[0];
