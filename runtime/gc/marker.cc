@@ -68,7 +68,7 @@ class MarkerFor final : public Marker {
                              : arenas_.Find(address & ~kPieceBit);
     if (__builtin_expect(arena == nullptr, 0)) return nullptr;
     // Relaxed: the stop has synchronised the spans' publication.
-    return arena->spans[arena->PageIndex(address)].load(
+    return arena->spans[Arena::PageIndex(address)].load(
         std::memory_order_relaxed);
   }
 

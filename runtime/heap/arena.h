@@ -91,7 +91,7 @@ class ArenaMap {
   Span* FindSpan(uintptr_t address) const {
     const Arena* arena = Find(address);
     return arena == nullptr ? nullptr
-                            : arena->spans[arena->PageIndex(address)].load(
+                            : arena->spans[Arena::PageIndex(address)].load(
                                   std::memory_order_acquire);
   }
 

@@ -63,7 +63,7 @@ class PageAllocator {
   void ForEachChunk(uintptr_t address, size_t pages, Visit&& visit) const {
     while (pages > 0) {
       Arena* arena = arena_map_->Find(address);
-      const size_t page = arena->PageIndex(address);
+      const size_t page = Arena::PageIndex(address);
       const size_t first = page % kPagesPerChunk;
       const size_t count =
           pages < kPagesPerChunk - first ? pages : kPagesPerChunk - first;

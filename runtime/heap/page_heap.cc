@@ -86,7 +86,7 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
       span->need_zero = NeedsZero(base, shape.pages);
       span_pages_ += shape.pages;
       Arena* arena = arena_map_.Find(base);
-      SetBit(arena->page_in_use, arena->PageIndex(base));
+      SetBit(arena->page_in_use, Arena::PageIndex(base));
     }
     if (base == 0) span = nullptr;
   }
@@ -123,7 +123,7 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
   for (size_t i = 0; i < shape.pages; i++) {
     const uintptr_t page = span->base + i * kPageBytes;
     Arena* arena = arena_map_.Find(page);
-    arena->spans[arena->PageIndex(page)].store(span, std::memory_order_release);
+    arena->spans[Arena::PageIndex(page)].store(span, std::memory_order_release);
   }
   return span;
 }
@@ -140,11 +140,11 @@ void PageHeap::FreeSpan(Span* span) {
   for (size_t i = 0; i < span->page_count; i++) {
     const uintptr_t page = span->base + i * kPageBytes;
     Arena* arena = arena_map_.Find(page);
-    arena->spans[arena->PageIndex(page)].store(nullptr,
+    arena->spans[Arena::PageIndex(page)].store(nullptr,
                                                std::memory_order_release);
   }
   Arena* arena = arena_map_.Find(span->base);
-  ClearBit(arena->page_in_use, arena->PageIndex(span->base));
+  ClearBit(arena->page_in_use, Arena::PageIndex(span->base));
   pages_.Free(span->base, span->page_count);
   span_pages_ -= span->page_count;
   freed_spans_++;

@@ -21,7 +21,7 @@ Special** SpecialTable::FindLink(Span* span, size_t offset, SpecialKind kind) {
 
 void SpecialTable::SetPageBit(const Span* span, bool value) {
   Arena* arena = arenas_->Find(span->base);
-  const size_t page = arena->PageIndex(span->base);
+  const size_t page = Arena::PageIndex(span->base);
   std::atomic<uint64_t>& word = arena->page_specials[page / kBitsPerWord];
   const uint64_t bit = uint64_t{1} << (page % kBitsPerWord);
   // Relaxed: root marking reads it while the world is stopped.

@@ -322,6 +322,34 @@ TEST(AllocationTest, ManyAtOnce) {
   EXPECT_EQ(heap.Stats().live_objects, all.size());
 }
 
+// Of any content, but never of the collector's business.
+TEST(AllocationTest, UnzeroedBytesAreBytes) {
+  TestHeap heap;
+  loam_mutator* m = heap.m();
+  for (const size_t size :
+       {size_t{0}, size_t{1}, size_t{100}, size_t{32768}, size_t{32769},
+        size_t{1} << 20, (size_t{4} << 20) + 5}) {
+    SCOPED_TRACE(size);
+    void* victim = loam_alloc_bytes(m, 64);
+    heap.kept.assign(1, loam_alloc_bytes_unzeroed(m, size));
+    ASSERT_NE(heap.kept[0], nullptr);
+    auto* bytes = static_cast<unsigned char*>(heap.kept[0]);
+    EXPECT_EQ(loam_type_of(heap.heap(), bytes), nullptr);
+    std::memset(bytes, 0xee, size);
+    if (size >= sizeof(victim)) std::memcpy(bytes, &victim, sizeof(victim));
+    heap.Collect();
+    EXPECT_EQ(heap.Stats().live_objects, 1u);
+    for (size_t i = sizeof(victim); i < size; i++) ASSERT_EQ(bytes[i], 0xee);
+    // Zeroed objects in the same memory are zero all the same.
+    heap.kept.clear();
+    heap.Collect();
+    auto* words = static_cast<loam_word*>(loam_alloc_slots(m, size / 8 + 1));
+    for (size_t i = 0; i <= size / 8; i++) ASSERT_EQ(words[i], 0u);
+  }
+  heap.kept.clear();
+  EXPECT_EQ(loam_alloc_bytes_unzeroed(m, SIZE_MAX), nullptr);
+}
+
 TEST(AllocationTest, TryFormsNeverCollect) {
   loam_options options = TestOptions();
   options.heap_limit = 4 << 20;

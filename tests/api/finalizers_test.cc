@@ -240,6 +240,34 @@ TEST_F(FinalizersTest, TheEmbedderIsWoken) {
   EXPECT_EQ(woken, 2);
 }
 
+// What is dead but must be finalized is there for one more cycle: a full heap
+// is no place to find that out.
+TEST_F(FinalizersTest, AFixedHeapKeepsRoomForThoseThatWait) {
+  loam_options options = TestOptions();
+  options.policy = LOAM_POLICY_FIXED;
+  options.fixed_heap_size = 8 << 20;
+  TestHeap heap(options);
+  const loam_type* type = RegisterNode(heap.types());
+  uint64_t count = 0;
+  const auto add = [](loam_mutator*, void*, void* data) {
+    ++*static_cast<uint64_t*>(data);
+  };
+  constexpr uint64_t kObjects = 1'000'000;
+  for (uint64_t i = 0; i < kObjects; i++) {
+    Node* node = NewNode(heap.m(), type, i);
+    ASSERT_NE(node, nullptr) << i;
+    ASSERT_EQ(
+        loam_finalizer_set(heap.m(), node, add, &count, LOAM_FINALIZER_ORDERED),
+        LOAM_OK);
+    if (i % 1000 == 0) {
+      ASSERT_EQ(loam_finalizers_run(heap.m(), 0, nullptr, nullptr), LOAM_OK);
+    }
+  }
+  heap.Collect();
+  ASSERT_EQ(loam_finalizers_run(heap.m(), 0, nullptr, nullptr), LOAM_OK);
+  EXPECT_EQ(count, kObjects);
+}
+
 TEST_F(FinalizersTest, AHeapDropsThoseThatHaveNotRun) {
   std::vector<uint64_t> ran;
   {

@@ -2,9 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <string>
 
 #include "api/loam.h"
@@ -13,7 +15,9 @@
 namespace loam_test {
 namespace {
 
+using testing::ContainsRegex;
 using testing::HasSubstr;
+using testing::Not;
 
 std::string Printed(const TestHeap& heap) {
   char* text = nullptr;
@@ -85,6 +89,59 @@ TEST(OptionsTest, TheEnvironmentOverrides) {
   }
   EXPECT_LT(bytes, 8u << 20);
   EXPECT_LE(heap.Stats().peak_committed_bytes, 8u << 20);
+}
+
+TEST(OptionsTest, ChecksThatOthersNeedAreShownAsOn) {
+  const Variable stores("LOAM_CHECK_STORES", "1");
+  TestHeap heap;
+  const std::string text = Printed(heap);
+  EXPECT_THAT(text, ContainsRegex("check.verify_marking +on"));
+  EXPECT_THAT(text, ContainsRegex("check.check_threads +on"));
+  EXPECT_THAT(text, ContainsRegex("check.poison +off"));
+}
+
+// The kernel's flags of the mapping that an address lies in.
+std::string MappingFlags(const void* address) {
+  std::ifstream maps("/proc/self/smaps");
+  std::string line;
+  bool inside = false;
+  while (std::getline(maps, line)) {
+    uintptr_t first = 0;
+    uintptr_t end = 0;
+    if (std::sscanf(line.c_str(), "%zx-%zx ", &first, &end) == 2) {
+      const auto at = reinterpret_cast<uintptr_t>(address);
+      inside = first <= at && at < end;
+    } else if (inside && line.rfind("VmFlags:", 0) == 0) {
+      return line;
+    }
+  }
+  return "";
+}
+
+TEST(OptionsTest, HugePagesAreForLargeHeapsThatWantThem) {
+  if (access("/sys/kernel/mm/transparent_hugepage", F_OK) != 0) {
+    GTEST_SKIP() << "this kernel has no huge pages";
+  }
+  for (const char* wanted : {"0", "1"}) {
+    const Variable huge("LOAM_HUGE_PAGES", wanted);
+    TestHeap heap;
+    while (heap.Stats().live_bytes_estimate < 64u << 20) {
+      heap.kept.push_back(loam_alloc_slots(heap.m(), 1000));
+      ASSERT_NE(heap.kept.back(), nullptr);
+    }
+    const std::string small = MappingFlags(heap.kept.front());
+    const std::string large = MappingFlags(heap.kept.back());
+    ASSERT_NE(small, "");
+    ASSERT_NE(large, "");
+    EXPECT_THAT(small, Not(HasSubstr(" hg")));
+    if (*wanted == '1') {
+      EXPECT_THAT(large, HasSubstr(" hg"));
+    } else {
+      EXPECT_THAT(large, Not(HasSubstr(" hg")));
+    }
+    heap.Collect();
+    EXPECT_EQ(heap.Stats().live_objects, heap.kept.size());
+  }
 }
 
 TEST(OptionsTest, CheckingIsSwitchedOnByTheEnvironment) {

@@ -48,6 +48,8 @@ MarkFixture::MarkFixture(const ValueEncoding& encoding, size_t stack_bytes)
   array_ = Register(
       "array", 1, {}, 3,
       {{"k", 0, 1, WordKind::kValue}, {"p", 16, 1, WordKind::kPointer}});
+  pointers_ = Register("pointers", 2, {{"a", 0, 1, WordKind::kValue}}, 1,
+                       {{"p", 0, 1, WordKind::kPointer}});
   link_ = Register("link", 2, {{"next", 0, 1, WordKind::kPointer}});
   TypeInfo traced;
   traced.name = "traced";
@@ -190,6 +192,16 @@ TestObject MarkFixture::New(TestKind kind) {
       for (size_t i = 0; i < 4; i++) {
         AddSlot(&object, WordKind::kValue, 1 + i * 3);
         AddSlot(&object, WordKind::kPointer, 3 + i * 3);
+      }
+      return object;
+    case TestKind::kHeadedPointers:
+    case TestKind::kLargePointers:
+      object = kind == TestKind::kHeadedPointers
+                   ? Headed(kind, 112, pointers_)
+                   : Large(pointers_->scan, 40, pointers_);
+      AddSlot(&object, WordKind::kValue, 0);
+      for (size_t i = 2; i < object.bytes / kWordBytes; i++) {
+        AddSlot(&object, WordKind::kPointer, i);
       }
       return object;
     case TestKind::kHeadedCallback:

@@ -42,6 +42,7 @@ enum class TestKind {
   kLayout,          // a record too long for masks
   kHeadedRecord,    // the type is in the cell: pointer, value
   kHeadedArray,     // an array of records: value, data, pointer
+  kHeadedPointers,  // an array: a value, data, then pointers
   kHeadedCallback,  // a trace callback: pointer, value
   kHeadedUnset,     // the type word is not there yet: no references
   kSpanBitmap,      // bitmaps at the end of the span
@@ -49,6 +50,7 @@ enum class TestKind {
   kLargeBytes,
   kLargeValues,
   kLargeArray,  // records of three words: they straddle pieces
+  kLargePointers,
   kLargeBitmap,
   kLargeCallback,
   kCount,
@@ -114,6 +116,7 @@ class MarkFixture {
   const Type* long_record_;
   const Type* pair_;
   const Type* array_;
+  const Type* pointers_;
   const Type* link_;
   const Type* traced_;
 };

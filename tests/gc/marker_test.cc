@@ -152,8 +152,9 @@ TEST_F(MarkerTest, LongChain) {
 
 // Words at both sides of every boundary between pieces.
 TEST_F(MarkerTest, LargeObjectsArePiecedTogether) {
-  for (const TestKind kind : {TestKind::kLargeValues, TestKind::kLargeArray,
-                              TestKind::kLargeBitmap}) {
+  for (const TestKind kind :
+       {TestKind::kLargeValues, TestKind::kLargeArray, TestKind::kLargePointers,
+        TestKind::kLargeBitmap}) {
     const TestObject object = heap_.New(kind);
     ASSERT_GT(object.bytes, 2 * kPieceBytes);
     std::vector<TestObject> children;

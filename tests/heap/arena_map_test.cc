@@ -87,8 +87,8 @@ TEST_F(ArenaMapTest, SpansAreFoundByPage) {
   Span span = {};
   arena->spans[7].store(&span);
   const uintptr_t page = arena->base + 7 * kPageBytes;
-  EXPECT_EQ(arena->PageIndex(page), 7);
-  EXPECT_EQ(arena->PageIndex(page + kPageBytes - 1), 7);
+  EXPECT_EQ(Arena::PageIndex(page), 7);
+  EXPECT_EQ(Arena::PageIndex(page + kPageBytes - 1), 7);
   EXPECT_EQ(map_.FindSpan(page), &span);
   EXPECT_EQ(map_.FindSpan(page + kPageBytes - 1), &span);
   EXPECT_EQ(map_.FindSpan(page - 1), nullptr);

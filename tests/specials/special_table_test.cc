@@ -54,7 +54,7 @@ class SpecialTableTest : public testing::Test {
   }
   bool PageBit() const {
     const Arena* arena = heap_.arena_map().Find(span_->base);
-    const size_t page = arena->PageIndex(span_->base);
+    const size_t page = Arena::PageIndex(span_->base);
     return (arena->page_specials[page / 64].load() >> (page % 64) & 1) != 0;
   }
   // The cells of everything queued, in order.
