@@ -121,7 +121,7 @@ SpanShape ShapeOf(Runtime* runtime, SpanClass span_class, const Type* type) {
     shape.scan = type->scan;
     shape.type = type;
     shape.cell_bytes = type->cell_bytes;
-    shape.pages = static_cast<uint32_t>(SpanPagesForCell(type->cell_bytes));
+    shape.pages = static_cast<uint32_t>(TypedSpanPages(type->cell_bytes));
     shape.central = &runtime->type_state(*type)->central;
     return shape;
   }

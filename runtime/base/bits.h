@@ -47,6 +47,17 @@ constexpr uint64_t LowBits(size_t count) {
   return count >= kBitsPerWord ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
 }
 
+// Index behind the last set bit in [0, end), or 0.
+inline size_t FindLastSetEnd(const uint64_t* bitmap, size_t end) {
+  while (end > 0) {
+    const size_t first = AlignDown(end - 1, kBitsPerWord);
+    const uint64_t word = bitmap[first / kBitsPerWord] & LowBits(end - first);
+    if (word != 0) return first + std::bit_width(word);
+    end = first;
+  }
+  return 0;
+}
+
 // Index of the first set (clear) bit in [from, end), or `end`.
 inline size_t FindFirstSet(const uint64_t* bitmap, size_t from, size_t end) {
   while (from < end) {

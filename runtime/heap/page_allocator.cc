@@ -83,7 +83,7 @@ void PageAllocator::Allocate(uintptr_t address, size_t pages) {
     free_committed_pages_ -= (end - first) - scavenged;
     ClearBitRange(chunk.scavenged, first, end);
     SetBitRange(chunk.allocated, first, end);
-    chunk.Summarize();
+    chunk.SummarizeAllocated(first, end);
   });
   free_pages_ -= pages;
 }
@@ -91,7 +91,7 @@ void PageAllocator::Allocate(uintptr_t address, size_t pages) {
 void PageAllocator::Free(uintptr_t address, size_t pages) {
   ForEachChunk(address, pages, [](PageChunk& chunk, size_t first, size_t end) {
     ClearBitRange(chunk.allocated, first, end);
-    chunk.Summarize();
+    chunk.SummarizeFreed(first, end);
   });
   free_pages_ += pages;
   free_committed_pages_ += pages;

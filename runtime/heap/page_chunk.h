@@ -9,6 +9,7 @@
 #ifndef LOAM_RUNTIME_HEAP_PAGE_CHUNK_H_
 #define LOAM_RUNTIME_HEAP_PAGE_CHUNK_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -42,6 +43,27 @@ struct PageChunk {
     return kPagesPerChunk;
   }
 
+  // The three ways to keep the summary: pages [first, end) have just been
+  // freed, or allocated, or anything may have changed. The first two look at
+  // the run around these pages only, as long as that tells.
+  void SummarizeFreed(size_t first, size_t end) {
+    const Run run = RunAround(first, end);
+    summary.longest = std::max(summary.longest, run.length());
+    if (run.start == 0) summary.start = run.length();
+    if (run.end == kPagesPerChunk) summary.end = run.length();
+  }
+  void SummarizeAllocated(size_t first, size_t end) {
+    const Run before = RunAround(first, end);
+    if (before.start == 0) summary.start = static_cast<uint16_t>(first);
+    if (before.end == kPagesPerChunk) {
+      summary.end = static_cast<uint16_t>(kPagesPerChunk - end);
+    }
+    // There may be another run as long as the one that was cut.
+    if (before.length() == summary.longest &&
+        FindRun(summary.longest) == kPagesPerChunk) {
+      Summarize();
+    }
+  }
   void Summarize() {
     const size_t first = FindFirstSet(allocated, 0, kPagesPerChunk);
     summary.start = static_cast<uint16_t>(first);
@@ -57,6 +79,18 @@ struct PageChunk {
     }
     summary.longest = static_cast<uint16_t>(longest);
     summary.end = static_cast<uint16_t>(last_end);
+  }
+
+ private:
+  struct Run {
+    size_t start;
+    size_t end;
+    uint16_t length() const { return static_cast<uint16_t>(end - start); }
+  };
+  // Pages [first, end), whatever they are, and the free ones next to them.
+  Run RunAround(size_t first, size_t end) const {
+    return {FindLastSetEnd(allocated, first),
+            FindFirstSet(allocated, end, kPagesPerChunk)};
   }
 };
 

@@ -140,6 +140,9 @@ TEST(BitsTest, RandomRangesAgreeWithBitByBit) {
     EXPECT_EQ(FindFirstClear(bitmap.data(), from, end),
               SlowFind(bits, false, from, end));
     EXPECT_EQ(CountSet(bitmap.data(), from, end), SlowCount(bits, from, end));
+    size_t last_end = end;
+    while (last_end > 0 && !bits[last_end - 1]) last_end--;
+    EXPECT_EQ(FindLastSetEnd(bitmap.data(), end), last_end);
 
     Bitmap set = bitmap;
     SetBitRange(set.data(), from, end);
