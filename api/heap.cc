@@ -89,6 +89,7 @@ RuntimeOptions Convert(const loam_options& o, const EmbedderCallbacks* given) {
   r.heap_limit = o.heap_limit == 0 ? kNoLimit : o.heap_limit;
   r.memory_limit = o.memory_limit;
   r.huge_pages = o.huge_pages != 0;
+  r.workers = o.workers;
   r.arena_hint = o.arena_hint;
   r.raw_stores = o.raw_stores != 0;
   r.weak_cleared_word = o.weak_cleared_word;
@@ -140,10 +141,9 @@ loam_status CheckShape(const loam_options* o, loam_heap** heap) {
   if (static_cast<unsigned>(o->policy) > LOAM_POLICY_FIXED) {
     return InvalidArgument(nullptr, kCall, "options.policy", "does not exist");
   }
-  const char* later = o->workers != 0          ? "options.workers"
-                      : o->platform != nullptr ? "options.platform"
-                      : o->profile_rate != 0   ? "options.profile_rate"
-                                               : nullptr;
+  const char* later = o->platform != nullptr ? "options.platform"
+                      : o->profile_rate != 0 ? "options.profile_rate"
+                                             : nullptr;
   if (later != nullptr) {
     ErrorMessage message;
     message.Format("%s: %s: not supported yet", kCall, later);

@@ -122,7 +122,10 @@ typedef struct loam_options {
    * resident. LOAM_HUGE_PAGES */
   uint32_t huge_pages;
 
-  uint32_t workers;              /* must be 0 in this version */
+  /* Threads of the heap's own that help a collecting thread to mark, when there
+   * is much to mark; up to 15. They take no signals, and call nothing of yours
+   * but trace and decode callbacks. LOAM_WORKERS */
+  uint32_t workers;
   const loam_platform* platform; /* must be NULL in this version */
   uint64_t profile_rate;         /* must be 0 in this version */
   uintptr_t arena_hint; /* where to place the first arena; 0: the default */

@@ -280,6 +280,7 @@ void Runtime::UnlockAfterFork() {
 void Runtime::ResetAfterFork(Mutator* m) {
   specials_.ResetAfterFork();
   sweeper_.ResetAfterFork();
+  cycle_.ResetAfterFork();
   error_mutex_.ResetAfterFork();
   ThreadContext::CurrentIfAny()->ResetAfterFork();
   safepoints_.ResetAfterFork(&m->safepoint, [this](SafepointState* state) {

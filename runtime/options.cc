@@ -131,6 +131,16 @@ constexpr Variable kVariables[] = {
      [](const RuntimeOptions& o, char* text, size_t bytes) {
        PrintLimit(o.memory_limit, text, bytes);
      }},
+    {"LOAM_WORKERS", "workers", "a whole number up to 15",
+     [](RuntimeOptions* o, const char* text) {
+       uint64_t value;
+       if (!ParseBytes(text, &value) || value > kMaxWorkers) return false;
+       o->workers = static_cast<uint32_t>(value);
+       return true;
+     },
+     [](const RuntimeOptions& o, char* text, size_t bytes) {
+       snprintf(text, bytes, "%u", o.workers);
+     }},
     {"LOAM_HUGE_PAGES", "huge_pages", "0 or 1",
      [](RuntimeOptions* o, const char* text) {
        return ParseSwitch(text, &o->huge_pages);
@@ -273,6 +283,9 @@ Status CheckOptionRanges(const RuntimeOptions& o, ErrorMessage* message) {
   } else if (o.pacer.fixed && o.pacer.fixed_bytes < (1 << 20)) {
     argument = "fixed_heap_size";
     problem = "must be at least 1 MiB with LOAM_POLICY_FIXED";
+  } else if (o.workers > kMaxWorkers) {
+    argument = "workers";
+    problem = "must be at most 15";
   } else if (o.heap_limit < (1 << 20)) {
     argument = "heap_limit";
     problem = "must be 0 (none) or at least 1 MiB";

@@ -47,6 +47,8 @@ struct Callbacks {
 constexpr uint64_t kNoLimit = UINT64_MAX;
 constexpr uint64_t kMemoryLimitFromCgroup = 0;
 
+constexpr uint32_t kMaxWorkers = MarkPool::kMaxMarkers - 1;
+
 struct RuntimeOptions {
   char name[32] = "heap";
   ValueEncoding encoding;
@@ -55,6 +57,7 @@ struct RuntimeOptions {
   uint64_t heap_limit = kNoLimit;
   uint64_t memory_limit = kMemoryLimitFromCgroup;
   bool huge_pages = false;
+  uint32_t workers = 0;
   uintptr_t arena_hint = 0;
   bool raw_stores = false;
   uintptr_t weak_cleared_word = 0;

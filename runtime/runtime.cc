@@ -92,6 +92,14 @@ Status Runtime::Create(const RuntimeOptions& given, Runtime** result,
         options.heap_limit);
     return Status::kOutOfMemory;
   }
+  if (!runtime->cycle_.StartHelpers(options.workers)) {
+    ErrorMessage ignored;
+    (void)runtime->Destroy(&ignored);
+    message->Format(
+        "loam_heap_create: options.workers: no memory for %u threads",
+        options.workers);
+    return Status::kOutOfMemory;
+  }
   ReportUnknownVariables(
       [](void* data, const char* line) {
         static_cast<Runtime*>(data)->Log(line);

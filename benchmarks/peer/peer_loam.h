@@ -24,6 +24,7 @@ class Heap {
       options.policy = LOAM_POLICY_FIXED;
       options.fixed_heap_size = settings.fixed_heap_bytes;
     }
+    options.workers = static_cast<uint32_t>(settings.markers) - 1;
     options.minimum_heap_bytes = settings.minimum_heap_bytes;
     // The container's limit is not what is measured.
     options.memory_limit = LOAM_MEMORY_LIMIT_NONE;

@@ -21,6 +21,13 @@ class Random {
   }
   // In [0, bound), for bounds up to 2^32.
   uint64_t Below(uint64_t bound) { return ((Next() >> 32) * bound) >> 32; }
+  // The same, but low numbers more often: the lowest tenth gets 46 % of the
+  // draws. It is the cube of a number that is not skewed.
+  uint64_t SkewedBelow(uint64_t bound) {
+    const uint64_t x = Next() >> 32;
+    const uint64_t cube = (((x * x) >> 32) * x) >> 32;
+    return (cube * bound) >> 32;
+  }
 
  private:
   uint64_t state_;

@@ -14,12 +14,9 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "benchmarks/peer/peer.h"
-#include "benchmarks/support/report.h"
+#include "benchmarks/workloads/run_workload.h"
 
 ABSL_FLAG(int, depth, 18, "of the deepest trees; a tree of depth 0 is a node");
-ABSL_FLAG(double, factor, 2.5,
-          "heap size as a multiple of the live size; 0: the peer's own rule");
-ABSL_FLAG(int, markers, 1, "threads that mark, where the peer lets one choose");
 
 struct Node {
   peer::Member<Node> left;
@@ -94,25 +91,10 @@ int main(int argc, char** argv) {
   absl::ParseCommandLine(argc, argv);
   const int depth = std::max(kShortestDepth, absl::GetFlag(FLAGS_depth));
   // The long-lived tree and one other, or the stretched one.
-  const auto live_bytes =
-      static_cast<double>(2 * TreeNodes(depth) * sizeof(Node));
-  peer::Settings settings;
-  if (const double factor = absl::GetFlag(FLAGS_factor); factor > 0) {
-    settings.fixed_heap_bytes =
-        static_cast<size_t>(factor * live_bytes) + (size_t{1} << 20);
-  }
-  settings.markers = absl::GetFlag(FLAGS_markers);
-  peer::Heap heap(settings);
-  benchmarks::Report report;
-  {
-    const peer::Thread thread(heap);
-    const peer::Type<Node> type(heap);
-    report.StartTiming();
-    report.SetChecksum(Work(thread, type).Run(depth));
-    report.StopTiming();
-    report.Add("live_mib", live_bytes / (1 << 20));
-    report.AddStatistics(heap.statistics());
-  }
-  report.Print(peer::kName);
+  benchmarks::WorkloadRun run(
+      static_cast<double>(2 * TreeNodes(depth) * sizeof(Node)));
+  const peer::Type<Node> type(run.heap());
+  run.Time([&] { return Work(run.thread(), type).Run(depth); });
+  run.Print();
   return 0;
 }

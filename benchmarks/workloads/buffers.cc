@@ -17,12 +17,10 @@
 #include "absl/flags/parse.h"
 #include "benchmarks/peer/peer.h"
 #include "benchmarks/support/random.h"
-#include "benchmarks/support/report.h"
+#include "benchmarks/workloads/run_workload.h"
 
 ABSL_FLAG(int, buffers, 8'000, "to allocate");
 ABSL_FLAG(int, ring, 64, "buffers that are kept");
-ABSL_FLAG(double, factor, 2.5, "heap size as a multiple of the live size");
-ABSL_FLAG(int, markers, 1, "threads that mark, where the peer lets one choose");
 
 // Bytes without references; not of a registered type.
 struct Buffer {
@@ -123,33 +121,21 @@ class Work {
 int main(int argc, char** argv) {
   absl::ParseCommandLine(argc, argv);
   const auto ring = static_cast<size_t>(absl::GetFlag(FLAGS_ring));
-  const auto live_bytes = static_cast<double>(ring * kMeanBytes);
-  peer::Settings settings;
   // The largest buffer may come on top.
-  settings.fixed_heap_bytes =
-      static_cast<size_t>(absl::GetFlag(FLAGS_factor) * live_bytes) +
-      (kSmallestBytes << kDoublings);
-  settings.markers = absl::GetFlag(FLAGS_markers);
-  peer::Heap heap(settings);
-  benchmarks::Report report;
-  {
-    const peer::Thread thread(heap);
-    const peer::Type<Ring> rings(heap);
-    Ring* const new_ring = rings.NewArray(thread, ring);
-    new_ring->count = ring;
-    Work work(thread, new_ring);
-    report.StartTiming();
-    report.SetChecksum(
-        work.Run(static_cast<size_t>(absl::GetFlag(FLAGS_buffers))));
-    report.StopTiming();
-    report.Add("live_mib", live_bytes / (1 << 20));
-    report.AddStatistics(heap.statistics());
-    report.Add("full_resident_mib", ResidentMib());
-    work.Drop();
-    thread.Collect();
-    heap.ReleaseMemory();
-    report.Add("released_resident_mib", ResidentMib());
-  }
-  report.Print(peer::kName);
+  benchmarks::WorkloadRun run(static_cast<double>(ring * kMeanBytes),
+                              /*spare_bytes=*/kSmallestBytes << kDoublings);
+  const peer::Type<Ring> rings(run.heap());
+  Ring* const new_ring = rings.NewArray(run.thread(), ring);
+  new_ring->count = ring;
+  Work work(run.thread(), new_ring);
+  run.Time([&] {
+    return work.Run(static_cast<size_t>(absl::GetFlag(FLAGS_buffers)));
+  });
+  run.report().Add("full_resident_mib", ResidentMib());
+  work.Drop();
+  run.thread().Collect();
+  run.heap().ReleaseMemory();
+  run.report().Add("released_resident_mib", ResidentMib());
+  run.Print();
   return 0;
 }

@@ -18,12 +18,10 @@
 #include "benchmarks/peer/peer.h"
 #include "benchmarks/support/random.h"
 #include "benchmarks/support/report.h"
+#include "benchmarks/workloads/run_workload.h"
 
 ABSL_FLAG(int, entries, 200'000, "of the table");
 ABSL_FLAG(int, replacements, 1'000'000, "of entries");
-ABSL_FLAG(double, factor, 0,
-          "heap size as a multiple of the live size; 0: the peer's own rule");
-ABSL_FLAG(int, markers, 1, "threads that mark, where the peer lets one choose");
 
 struct Entry {
   peer::Member<char> name;
@@ -121,37 +119,28 @@ class Work {
 }  // namespace
 
 int main(int argc, char** argv) {
+  absl::SetFlag(&FLAGS_factor, 0);
   absl::ParseCommandLine(argc, argv);
   const auto entries = static_cast<size_t>(absl::GetFlag(FLAGS_entries));
   const auto replacements =
       static_cast<size_t>(absl::GetFlag(FLAGS_replacements));
-  const auto live_bytes = static_cast<double>(entries * kLiveBytesPerEntry);
-  peer::Settings settings;
-  if (const double factor = absl::GetFlag(FLAGS_factor); factor > 0) {
-    settings.fixed_heap_bytes =
-        static_cast<size_t>(factor * live_bytes) + (size_t{1} << 20);
-  }
-  settings.markers = absl::GetFlag(FLAGS_markers);
-  peer::Heap heap(settings);
-  benchmarks::Report report;
-  {
-    const peer::Thread thread(heap);
-    const peer::Type<Entry> type(heap);
-    const peer::Type<Table> tables(heap);
-    Table* const table = tables.NewArray(thread, entries);
-    table->count = entries;
-    Work work(thread, type, table);
-    report.StartTiming();
-    report.SetChecksum(work.Run(replacements));
+  benchmarks::WorkloadRun run(
+      static_cast<double>(entries * kLiveBytesPerEntry));
+  const peer::Type<Entry> type(run.heap());
+  const peer::Type<Table> tables(run.heap());
+  Table* const table = tables.NewArray(run.thread(), entries);
+  table->count = entries;
+  Work work(run.thread(), type, table);
+  run.Time([&] {
+    const uint64_t checksum = work.Run(replacements);
     work.DropAll();
-    report.StopTiming();
-    report.Add("finalizers_run", static_cast<double>(Pool::closed()));
-    report.Add("finalizers_expected",
-               static_cast<double>(entries + replacements));
-    report.Add("most_open", static_cast<double>(Pool::most_open()));
-    report.Add("live_mib", live_bytes / (1 << 20));
-    report.AddStatistics(heap.statistics());
-  }
-  report.Print(peer::kName);
+    return checksum;
+  });
+  benchmarks::Report& report = run.report();
+  report.Add("finalizers_run", static_cast<double>(Pool::closed()));
+  report.Add("finalizers_expected",
+             static_cast<double>(entries + replacements));
+  report.Add("most_open", static_cast<double>(Pool::most_open()));
+  run.Print();
   return 0;
 }

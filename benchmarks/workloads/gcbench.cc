@@ -5,18 +5,14 @@
 //
 // The heap has a fixed size: a multiple of what is alive at most.
 
-#include <thread>
-#include <vector>
-
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "benchmarks/peer/peer.h"
 #include "benchmarks/support/random.h"
-#include "benchmarks/support/report.h"
+#include "benchmarks/workloads/garbage.h"
+#include "benchmarks/workloads/run_workload.h"
 
 ABSL_FLAG(int, mutators, 1, "threads, each with its own trees");
-ABSL_FLAG(double, factor, 2.5, "heap size as a multiple of the live size");
-ABSL_FLAG(int, markers, 1, "threads that mark, where the peer lets one choose");
 
 struct Node {
   peer::Member<Node> left;
@@ -30,11 +26,6 @@ struct Numbers {
   size_t count;
 };
 PEER_ARRAY_LAYOUT(Numbers, double);
-
-struct Garbage {
-  size_t count;
-};
-PEER_ARRAY_LAYOUT(Garbage, peer::Member<Garbage>);
 
 namespace {
 
@@ -56,7 +47,7 @@ struct Types {
   explicit Types(peer::Heap& heap) : node(heap), numbers(heap), garbage(heap) {}
   peer::Type<Node> node;
   peer::Type<Numbers> numbers;
-  peer::Type<Garbage> garbage;
+  peer::Type<benchmarks::Garbage> garbage;
 };
 
 class Work {
@@ -85,19 +76,9 @@ class Work {
   Node* NewNode() {
     if (--until_garbage_ == 0) {
       until_garbage_ = kNodesPerGarbage;
-      DropGarbage();
+      checksum_ += benchmarks::DropGarbage(thread_, types_.garbage, &random_);
     }
     return types_.node.New(thread_);
-  }
-
-  // Sizes of 8 words times 2^k with probability 2^-k, up to 4,096 words.
-  void DropGarbage() {
-    const uint64_t bits = random_.Next() | (uint64_t{1} << 9);
-    const size_t words = size_t{8} << __builtin_ctzll(bits);
-    Garbage* const garbage = types_.garbage.NewArray(thread_, words);
-    garbage->count = words;
-    peer::Elements(garbage)[words / 2].Set(thread_, garbage, garbage);
-    checksum_ += words;
   }
 
   // Gives a node two subtrees, from the top.
@@ -152,38 +133,13 @@ class Work {
 int main(int argc, char** argv) {
   absl::ParseCommandLine(argc, argv);
   const int mutators = absl::GetFlag(FLAGS_mutators);
-  const double live_bytes = static_cast<double>(mutators) * kLiveBytes;
-  peer::Settings settings;
-  settings.fixed_heap_bytes =
-      static_cast<size_t>(absl::GetFlag(FLAGS_factor) * live_bytes);
-  settings.markers = absl::GetFlag(FLAGS_markers);
-  peer::Heap heap(settings);
-  benchmarks::Report report;
-  {
-    const peer::Thread main_thread(heap);
-    const Types types(heap);
-    std::vector<uint64_t> checksums(static_cast<size_t>(mutators));
-    report.StartTiming();
-    std::vector<std::thread> threads;
-    for (int i = 1; i < mutators; i++) {
-      threads.emplace_back([&, i] {
-        const peer::Thread thread(heap);
-        checksums[static_cast<size_t>(i)] =
-            Work(thread, types, static_cast<uint64_t>(i)).Run();
-      });
-    }
-    checksums[0] = Work(main_thread, types, 0).Run();
-    {
-      const peer::Blocked blocked(main_thread);
-      for (std::thread& thread : threads) thread.join();
-    }
-    report.StopTiming();
-    uint64_t checksum = 0;
-    for (uint64_t c : checksums) checksum += c;
-    report.SetChecksum(checksum);
-    report.Add("live_mib", live_bytes / (1 << 20));
-    report.AddStatistics(heap.statistics());
-  }
-  report.Print(peer::kName);
+  benchmarks::WorkloadRun run(static_cast<double>(mutators) * kLiveBytes,
+                              /*spare_bytes=*/0);
+  const Types types(run.heap());
+  run.TimeThreads(static_cast<size_t>(mutators),
+                  [&](const peer::Thread& thread, size_t i) {
+                    return Work(thread, types, i).Run();
+                  });
+  run.Print();
   return 0;
 }

@@ -13,12 +13,10 @@
 #include "absl/flags/parse.h"
 #include "benchmarks/peer/peer.h"
 #include "benchmarks/support/random.h"
-#include "benchmarks/support/report.h"
+#include "benchmarks/workloads/run_workload.h"
 
 ABSL_FLAG(int, nodes, 1'000'000, "of the graph");
 ABSL_FLAG(int, steps, 700'000, "each replaces a node");
-ABSL_FLAG(double, factor, 2.5, "heap size as a multiple of the live size");
-ABSL_FLAG(int, markers, 1, "threads that mark, where the peer lets one choose");
 
 struct Node {
   peer::Member<Node> edges[3];
@@ -134,24 +132,11 @@ class Work {
 int main(int argc, char** argv) {
   absl::ParseCommandLine(argc, argv);
   const auto count = static_cast<size_t>(absl::GetFlag(FLAGS_nodes));
-  const double live_bytes = static_cast<double>(count) * kBytesPerNode;
-  peer::Settings settings;
-  settings.fixed_heap_bytes =
-      static_cast<size_t>(absl::GetFlag(FLAGS_factor) * live_bytes) +
-      (size_t{1} << 20);
-  settings.markers = absl::GetFlag(FLAGS_markers);
-  peer::Heap heap(settings);
-  benchmarks::Report report;
-  {
-    const peer::Thread thread(heap);
-    const Types types(heap);
-    report.StartTiming();
-    report.SetChecksum(
-        Work(thread, types, count).Run(absl::GetFlag(FLAGS_steps)));
-    report.StopTiming();
-    report.Add("live_mib", live_bytes / (1 << 20));
-    report.AddStatistics(heap.statistics());
-  }
-  report.Print(peer::kName);
+  benchmarks::WorkloadRun run(static_cast<double>(count) * kBytesPerNode);
+  const Types types(run.heap());
+  run.Time([&] {
+    return Work(run.thread(), types, count).Run(absl::GetFlag(FLAGS_steps));
+  });
+  run.Print();
   return 0;
 }

@@ -12,20 +12,16 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <thread>
-#include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "benchmarks/peer/peer.h"
 #include "benchmarks/support/random.h"
-#include "benchmarks/support/report.h"
+#include "benchmarks/workloads/run_workload.h"
 
 ABSL_FLAG(int, capacity, 300'000, "entries, of all caches");
 ABSL_FLAG(int, operations, 2'000'000, "look-ups, of all threads");
 ABSL_FLAG(int, threads, 1, "each with a cache of its own");
-ABSL_FLAG(double, factor, 2.5, "heap size as a multiple of the live size");
-ABSL_FLAG(int, markers, 1, "threads that mark, where the peer lets one choose");
 
 struct Entry {
   peer::Member<Entry> next_in_bucket;
@@ -76,17 +72,13 @@ class Cache {
   uint64_t Run(size_t operations) {
     // Filled first, in the order of the keys.
     for (uint64_t key = 0; key < capacity_; key++) Use(key);
-    for (size_t i = 0; i < operations; i++) Use(SkewedKey());
+    for (size_t i = 0; i < operations; i++) {
+      Use(random_.SkewedBelow(kKeysPerEntry * capacity_));
+    }
     return checksum_ + size_;
   }
 
  private:
-  // A tenth of the range gets 46 % of the draws: the cube of an even number.
-  uint64_t SkewedKey() {
-    const uint64_t x = random_.Next() >> 32;
-    const uint64_t cube = (((x * x) >> 32) * x) >> 32;
-    return (cube * kKeysPerEntry * capacity_) >> 32;
-  }
   peer::Member<Entry>& BucketOf(uint64_t key) {
     const uint64_t hash = (key * 0x9e3779b97f4a7c15u) >> 20;
     return peer::Elements(buckets_.get())[hash & buckets_->mask];
@@ -196,39 +188,12 @@ int main(int argc, char** argv) {
       static_cast<size_t>(absl::GetFlag(FLAGS_capacity)) / threads;
   const size_t operations =
       static_cast<size_t>(absl::GetFlag(FLAGS_operations)) / threads;
-  const auto live_bytes =
-      static_cast<double>(threads * capacity * kLiveBytesPerEntry);
-  peer::Settings settings;
-  settings.fixed_heap_bytes =
-      static_cast<size_t>(absl::GetFlag(FLAGS_factor) * live_bytes) +
-      (size_t{1} << 20);
-  settings.markers = absl::GetFlag(FLAGS_markers);
-  peer::Heap heap(settings);
-  benchmarks::Report report;
-  {
-    const peer::Thread main_thread(heap);
-    const Types types(heap);
-    std::vector<uint64_t> checksums(threads);
-    report.StartTiming();
-    std::vector<std::thread> running;
-    for (size_t i = 1; i < threads; i++) {
-      running.emplace_back([&, i] {
-        const peer::Thread thread(heap);
-        checksums[i] = Cache(thread, types, capacity, i).Run(operations);
-      });
-    }
-    checksums[0] = Cache(main_thread, types, capacity, 0).Run(operations);
-    {
-      const peer::Blocked blocked(main_thread);
-      for (std::thread& thread : running) thread.join();
-    }
-    report.StopTiming();
-    uint64_t checksum = 0;
-    for (uint64_t c : checksums) checksum += c;
-    report.SetChecksum(checksum);
-    report.Add("live_mib", live_bytes / (1 << 20));
-    report.AddStatistics(heap.statistics());
-  }
-  report.Print(peer::kName);
+  benchmarks::WorkloadRun run(
+      static_cast<double>(threads * capacity * kLiveBytesPerEntry));
+  const Types types(run.heap());
+  run.TimeThreads(threads, [&](const peer::Thread& thread, size_t i) {
+    return Cache(thread, types, capacity, i).Run(operations);
+  });
+  run.Print();
   return 0;
 }

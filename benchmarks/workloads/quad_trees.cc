@@ -13,23 +13,17 @@
 #include "absl/flags/parse.h"
 #include "benchmarks/peer/peer.h"
 #include "benchmarks/support/random.h"
-#include "benchmarks/support/report.h"
+#include "benchmarks/workloads/garbage.h"
+#include "benchmarks/workloads/run_workload.h"
 
 ABSL_FLAG(int, depth, 11, "of the tree; 11 makes 5.6 million nodes");
 ABSL_FLAG(int, replacements, 12'000, "of subtrees, half as deep as the tree");
-ABSL_FLAG(double, factor, 2.5, "heap size as a multiple of the live size");
-ABSL_FLAG(int, markers, 1, "threads that mark, where the peer lets one choose");
 
 struct Quad {
   peer::Member<Quad> children[4];
   uint64_t data;
 };
 PEER_LAYOUT(Quad, children);
-
-struct Garbage {
-  size_t count;
-};
-PEER_ARRAY_LAYOUT(Garbage, peer::Member<Garbage>);
 
 namespace {
 
@@ -45,7 +39,7 @@ constexpr size_t TreeNodes(int depth) {
 struct Types {
   explicit Types(peer::Heap& heap) : quad(heap), garbage(heap) {}
   peer::Type<Quad> quad;
-  peer::Type<Garbage> garbage;
+  peer::Type<benchmarks::Garbage> garbage;
 };
 
 class Work {
@@ -81,22 +75,13 @@ class Work {
   Quad* NewQuad() {
     if (--until_garbage_ == 0) {
       until_garbage_ = kNodesPerGarbage;
-      if (drops_garbage_) DropGarbage();
+      if (drops_garbage_) {
+        checksum_ += benchmarks::DropGarbage(thread_, types_.garbage, &random_);
+      }
     }
     Quad* const quad = types_.quad.New(thread_);
     quad->data = ++made_;
     return quad;
-  }
-
-  // Sizes of 8 words times 2^k with probability 2^-k, up to 4,096 words.
-  void DropGarbage() {
-    const uint64_t bits = random_.Next() | (uint64_t{1} << 9);
-    const size_t words = size_t{8} << __builtin_ctzll(bits);
-    Garbage* const garbage = types_.garbage.NewArray(thread_, words);
-    garbage->count = words;
-    peer::Elements(garbage)[words / 2].Set(thread_, garbage, garbage);
-    checksum_ += words;
-    peer::Free(garbage);
   }
 
   // The node above the subtree stays where it is.
@@ -141,24 +126,13 @@ class Work {
 int main(int argc, char** argv) {
   absl::ParseCommandLine(argc, argv);
   const int depth = std::max(1, absl::GetFlag(FLAGS_depth));
-  const auto live_bytes = static_cast<double>(TreeNodes(depth) * kNodeBytes);
-  peer::Settings settings;
-  settings.fixed_heap_bytes =
-      static_cast<size_t>(absl::GetFlag(FLAGS_factor) * live_bytes) +
-      (size_t{1} << 20);
-  settings.markers = absl::GetFlag(FLAGS_markers);
-  peer::Heap heap(settings);
-  benchmarks::Report report;
-  {
-    const peer::Thread thread(heap);
-    const Types types(heap);
-    report.StartTiming();
-    report.SetChecksum(
-        Work(thread, types, depth).Run(absl::GetFlag(FLAGS_replacements)));
-    report.StopTiming();
-    report.Add("live_mib", live_bytes / (1 << 20));
-    report.AddStatistics(heap.statistics());
-  }
-  report.Print(peer::kName);
+  benchmarks::WorkloadRun run(
+      static_cast<double>(TreeNodes(depth) * kNodeBytes));
+  const Types types(run.heap());
+  run.Time([&] {
+    return Work(run.thread(), types, depth)
+        .Run(absl::GetFlag(FLAGS_replacements));
+  });
+  run.Print();
   return 0;
 }

@@ -15,13 +15,11 @@
 #include "absl/flags/parse.h"
 #include "benchmarks/peer/peer.h"
 #include "benchmarks/support/random.h"
-#include "benchmarks/support/report.h"
+#include "benchmarks/workloads/run_workload.h"
 
 ABSL_FLAG(int, arrays, 32, "of the same length");
 ABSL_FLAG(int, length, 100'000, "elements of an array");
 ABSL_FLAG(int, copies, 400, "of arrays");
-ABSL_FLAG(double, factor, 2.5, "heap size as a multiple of the live size");
-ABSL_FLAG(int, markers, 1, "threads that mark, where the peer lets one choose");
 
 struct Item {
   peer::Member<Item> replaced;  // by this one, unless that had replaced another
@@ -181,25 +179,13 @@ int main(int argc, char** argv) {
   absl::ParseCommandLine(argc, argv);
   const auto arrays = static_cast<size_t>(absl::GetFlag(FLAGS_arrays));
   const auto length = static_cast<size_t>(absl::GetFlag(FLAGS_length));
-  const auto live_bytes =
-      static_cast<double>(arrays * length * kLiveBytesPerElement);
-  peer::Settings settings;
-  settings.fixed_heap_bytes =
-      static_cast<size_t>(absl::GetFlag(FLAGS_factor) * live_bytes) +
-      (size_t{1} << 20);
-  settings.markers = absl::GetFlag(FLAGS_markers);
-  peer::Heap heap(settings);
-  benchmarks::Report report;
-  {
-    const peer::Thread thread(heap);
-    const Types types(heap);
-    report.StartTiming();
-    report.SetChecksum(
-        Work(thread, types, arrays, length).Run(absl::GetFlag(FLAGS_copies)));
-    report.StopTiming();
-    report.Add("live_mib", live_bytes / (1 << 20));
-    report.AddStatistics(heap.statistics());
-  }
-  report.Print(peer::kName);
+  benchmarks::WorkloadRun run(
+      static_cast<double>(arrays * length * kLiveBytesPerElement));
+  const Types types(run.heap());
+  run.Time([&] {
+    return Work(run.thread(), types, arrays, length)
+        .Run(absl::GetFlag(FLAGS_copies));
+  });
+  run.Print();
   return 0;
 }

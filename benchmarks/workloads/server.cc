@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <thread>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -21,19 +20,15 @@
 #include "benchmarks/peer/peer.h"
 #include "benchmarks/support/random.h"
 #include "benchmarks/support/report.h"
+#include "benchmarks/workloads/heap_string.h"
+#include "benchmarks/workloads/run_workload.h"
 
 ABSL_FLAG(int, sessions, 120'000, "in the store, about 1.1 KiB each");
 ABSL_FLAG(int, requests, 150'000, "of all threads");
 ABSL_FLAG(int, threads, 1, "that serve, each its share of the sessions");
-ABSL_FLAG(double, factor, 0,
-          "heap size as a multiple of the live size; 0: the peer's own rule");
-ABSL_FLAG(int, markers, 1, "threads that mark, where the peer lets one choose");
 
-// Bytes without references; not of a registered type. `length` letters follow.
-struct String {
-  uint32_t length;
-  char* letters() { return reinterpret_cast<char*>(this + 1); }
-};
+using benchmarks::NewString;
+using benchmarks::String;
 
 // A parameter of a request, an attribute of a session.
 struct Pair {
@@ -110,10 +105,8 @@ class Server {
   uint64_t Serve(size_t first, size_t step, std::vector<uint32_t>* latencies) {
     const size_t users = sessions_->count / step;
     for (uint32_t& latency : *latencies) {
-      // The cube of an even number: few users make most requests.
-      const uint64_t x = random_.Next() >> 32;
-      const uint64_t cube = (((x * x) >> 32) * x) >> 32;
-      const size_t user = first + step * ((cube * users) >> 32);
+      // Few users make most requests.
+      const size_t user = first + step * random_.SkewedBelow(users);
       const uint64_t start = benchmarks::NowNs();
       ServeRequest(peer::Elements(sessions_.get())[user]);
       latency = static_cast<uint32_t>(
@@ -162,7 +155,8 @@ class Server {
       end = PutLetters(end, kMostValueLetters);
       *end++ = '&';
     }
-    String* const request = NewString(static_cast<size_t>(end - buffer));
+    String* const request =
+        NewString(thread_, static_cast<size_t>(end - buffer));
     std::memcpy(request->letters(), buffer, request->length);
     return request;
   }
@@ -175,14 +169,8 @@ class Server {
     return to;
   }
 
-  String* NewString(size_t length) {
-    auto* const string =
-        static_cast<String*>(peer::NewBytes(thread_, sizeof(String) + length));
-    string->length = static_cast<uint32_t>(length);
-    return string;
-  }
   String* Copy(const peer::Local<String>& from, uint32_t start, uint32_t end) {
-    String* const copy = NewString(end - start);
+    String* const copy = NewString(thread_, end - start);
     std::memcpy(copy->letters(), from->letters() + start, end - start);
     return copy;
   }
@@ -218,7 +206,7 @@ class Server {
         length += last->text->length;
       }
     }
-    String* const response = NewString(length);
+    String* const response = NewString(thread_, length);
     char* end = response->letters() + length;
     for (Part* part = last; part != nullptr;) {
       end -= part->text->length;
@@ -236,7 +224,7 @@ class Server {
     String* const value = pair->value;
     peer::Local<Part> part(thread_, types_.part.New(thread_));
     part->previous.Set(thread_, part, previous);
-    String* const text = NewString(name->length + value->length + 3);
+    String* const text = NewString(thread_, name->length + value->length + 3);
     char* end = std::copy_n(name->letters(), name->length, text->letters());
     *end++ = ':';
     *end++ = ' ';
@@ -266,7 +254,7 @@ class Server {
     peer::Local<String> request(thread_, NewRequest(kAttributes));
     session->attributes.Set(thread_, session, Parse(request));
     peer::Free(request);
-    String* const page = NewString(kPageLetters);
+    String* const page = NewString(thread_, kPageLetters);
     std::memset(page->letters(), ' ', kPageLetters);
     session->page.Set(thread_, session, page);
     return session;
@@ -296,7 +284,12 @@ class Server {
   uint64_t checksum_ = 0;
 };
 
-void AddLatencies(benchmarks::Report* report, std::vector<uint32_t> all) {
+void AddLatencies(benchmarks::Report* report,
+                  const std::vector<std::vector<uint32_t>>& latencies) {
+  std::vector<uint32_t> all;
+  for (const auto& some : latencies) {
+    all.insert(all.end(), some.begin(), some.end());
+  }
   std::sort(all.begin(), all.end());
   const auto us = [&](double share) {
     const auto i = static_cast<size_t>(share * static_cast<double>(all.size()));
@@ -311,57 +304,26 @@ void AddLatencies(benchmarks::Report* report, std::vector<uint32_t> all) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  absl::SetFlag(&FLAGS_factor, 0);
   absl::ParseCommandLine(argc, argv);
   const auto threads =
       static_cast<size_t>(std::max(1, absl::GetFlag(FLAGS_threads)));
   const auto sessions = static_cast<size_t>(absl::GetFlag(FLAGS_sessions));
   const size_t requests =
       static_cast<size_t>(absl::GetFlag(FLAGS_requests)) / threads;
-  const auto live_bytes = static_cast<double>(sessions * kLiveBytesPerSession);
-  peer::Settings settings;
-  if (const double factor = absl::GetFlag(FLAGS_factor); factor > 0) {
-    settings.fixed_heap_bytes =
-        static_cast<size_t>(factor * live_bytes) + (size_t{1} << 20);
-  }
-  settings.markers = absl::GetFlag(FLAGS_markers);
-  peer::Heap heap(settings);
-  benchmarks::Report report;
-  {
-    const peer::Thread main_thread(heap);
-    const Types types(heap);
-    peer::Local<Sessions> store(main_thread,
-                                types.sessions.NewArray(main_thread, sessions));
-    store->count = sessions;
-    Server(main_thread, types, store, 0).FillStore();
-    std::vector<uint64_t> checksums(threads);
-    std::vector<std::vector<uint32_t>> latencies(
-        threads, std::vector<uint32_t>(requests));
-    const auto serve = [&](const peer::Thread& thread, size_t i) {
-      checksums[i] =
-          Server(thread, types, store, i + 1).Serve(i, threads, &latencies[i]);
-    };
-    report.StartTiming();
-    std::vector<std::thread> running;
-    for (size_t i = 1; i < threads; i++) {
-      running.emplace_back([&, i] { serve(peer::Thread(heap), i); });
-    }
-    serve(main_thread, 0);
-    {
-      const peer::Blocked blocked(main_thread);
-      for (std::thread& thread : running) thread.join();
-    }
-    report.StopTiming();
-    std::vector<uint32_t> all;
-    uint64_t checksum = 0;
-    for (size_t i = 0; i < threads; i++) {
-      all.insert(all.end(), latencies[i].begin(), latencies[i].end());
-      checksum += checksums[i];
-    }
-    AddLatencies(&report, std::move(all));
-    report.SetChecksum(checksum);
-    report.Add("live_mib", live_bytes / (1 << 20));
-    report.AddStatistics(heap.statistics());
-  }
-  report.Print(peer::kName);
+  benchmarks::WorkloadRun run(
+      static_cast<double>(sessions * kLiveBytesPerSession));
+  const Types types(run.heap());
+  peer::Local<Sessions> store(run.thread(),
+                              types.sessions.NewArray(run.thread(), sessions));
+  store->count = sessions;
+  Server(run.thread(), types, store, 0).FillStore();
+  std::vector<std::vector<uint32_t>> latencies(threads,
+                                               std::vector<uint32_t>(requests));
+  run.TimeThreads(threads, [&](const peer::Thread& thread, size_t i) {
+    return Server(thread, types, store, i + 1).Serve(i, threads, &latencies[i]);
+  });
+  AddLatencies(&run.report(), latencies);
+  run.Print();
   return 0;
 }

@@ -16,18 +16,14 @@
 #include "absl/flags/parse.h"
 #include "benchmarks/peer/peer.h"
 #include "benchmarks/support/random.h"
-#include "benchmarks/support/report.h"
+#include "benchmarks/workloads/heap_string.h"
+#include "benchmarks/workloads/run_workload.h"
 
 ABSL_FLAG(int, lines, 250'000, "to make");
 ABSL_FLAG(int, window, 50'000, "lines that are kept");
-ABSL_FLAG(double, factor, 2.5, "heap size as a multiple of the live size");
-ABSL_FLAG(int, markers, 1, "threads that mark, where the peer lets one choose");
 
-// Bytes without references; not of a registered type. `length` letters follow.
-struct String {
-  uint32_t length;
-  char* letters() { return reinterpret_cast<char*>(this + 1); }
-};
+using benchmarks::NewString;
+using benchmarks::String;
 
 struct Line {
   peer::Member<String> text;
@@ -97,23 +93,16 @@ class Work {
   }
 
  private:
-  String* NewString(size_t length) {
-    auto* const string =
-        static_cast<String*>(peer::NewBytes(thread_, sizeof(String) + length));
-    string->length = static_cast<uint32_t>(length);
-    return string;
-  }
-
   // Words and a blank behind each, one concatenation after the other.
   String* Compose() {
     const size_t words =
         kFewestWords + random_.Below(kMostWords - kFewestWords + 1);
-    peer::Local<String> text(thread_, NewString(0));
+    peer::Local<String> text(thread_, NewString(thread_, 0));
     for (size_t i = 0; i < words; i++) {
       const uint64_t bits = random_.Next();
       const size_t length =
           kShortestWord + (bits >> 32) % (kLongestWord - kShortestWord + 1);
-      String* const longer = NewString(text->length + length + 1);
+      String* const longer = NewString(thread_, text->length + length + 1);
       char* end = std::copy_n(text->letters(), text->length, longer->letters());
       for (size_t j = 0; j < length; j++) {
         *end++ = static_cast<char>('a' + ((bits >> (2 * j)) & 15));
@@ -135,7 +124,7 @@ class Work {
     for (size_t i = 0; i < words; i++) {
       size_t end = start;
       while (text->letters()[end] != ' ') end++;
-      String* const word = NewString(end - start);
+      String* const word = NewString(thread_, end - start);
       std::memcpy(word->letters(), text->letters() + start, end - start);
       peer::Elements(line.get())[i].Set(thread_, line, word);
       start = end + 1;
@@ -146,7 +135,7 @@ class Work {
   // The words with a blank behind each.
   String* Join(const peer::Local<Line>& line) {
     peer::Local<Rope> rope(thread_, RopeOf(line, 0, line->words));
-    String* const text = NewString(rope->length);
+    String* const text = NewString(thread_, rope->length);
     Flatten(rope, text->letters());
     FreeRope(rope);
     return text;
@@ -207,25 +196,12 @@ class Work {
 int main(int argc, char** argv) {
   absl::ParseCommandLine(argc, argv);
   const auto window = static_cast<size_t>(absl::GetFlag(FLAGS_window));
-  const auto live_bytes = static_cast<double>(window * kLiveBytesPerLine);
-  peer::Settings settings;
-  settings.fixed_heap_bytes =
-      static_cast<size_t>(absl::GetFlag(FLAGS_factor) * live_bytes) +
-      (size_t{1} << 20);
-  settings.markers = absl::GetFlag(FLAGS_markers);
-  peer::Heap heap(settings);
-  benchmarks::Report report;
-  {
-    const peer::Thread thread(heap);
-    const Types types(heap);
-    report.StartTiming();
-    report.SetChecksum(
-        Work(thread, types, window)
-            .Run(static_cast<size_t>(absl::GetFlag(FLAGS_lines))));
-    report.StopTiming();
-    report.Add("live_mib", live_bytes / (1 << 20));
-    report.AddStatistics(heap.statistics());
-  }
-  report.Print(peer::kName);
+  benchmarks::WorkloadRun run(static_cast<double>(window * kLiveBytesPerLine));
+  const Types types(run.heap());
+  run.Time([&] {
+    return Work(run.thread(), types, window)
+        .Run(static_cast<size_t>(absl::GetFlag(FLAGS_lines)));
+  });
+  run.Print();
   return 0;
 }

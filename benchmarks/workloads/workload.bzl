@@ -16,6 +16,7 @@ def workload(name, peers = ["loam", "boehm"]):
             deps = [
                 "//benchmarks/peer:" + peer,
                 "//benchmarks/support",
+                ":shared",
                 "@com_google_absl//absl/flags:flag",
                 "@com_google_absl//absl/flags:parse",
             ],

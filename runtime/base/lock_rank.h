@@ -22,6 +22,8 @@ enum class LockRank : uint8_t {
   kGcBits,          // GcBits: arenas of mark and alloc bits
   kMetadata,        // PersistentAllocator
   kThreadContext,   // ThreadContext: mutators of a thread; asked while tracing
+  kMarkTeam,        // MarkTeam: waking and awaiting the threads that help
+  kMarkPool,        // MarkPool: work between markers
   kErrorMessage,    // Runtime: the last error message
   kCount,
 };

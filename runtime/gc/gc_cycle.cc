@@ -23,6 +23,19 @@ GcCycle::GcCycle(const CycleParts& parts)
       marker_(Marker::Create(marker_storage_, parts.page_heap, &mark_stack_,
                              parts.encoding)) {}
 
+GcCycle::~GcCycle() { MarkTeam::Destroy(mark_team_); }
+
+bool GcCycle::StartHelpers(uint32_t count) {
+  if (count == 0) return true;
+  mark_team_ = MarkTeam::Create(parts_.page_heap, parts_.ledger,
+                                parts_.encoding, parts_.max_mark_stack_bytes);
+  if (mark_team_ == nullptr) return false;
+  // Checked heaps are small, and want everything checked.
+  marker_->set_team(mark_team_,
+                    parts_.verify_marking ? 0 : Marker::kMarkedAlone);
+  return mark_team_->Start(count);
+}
+
 CycleTotals GcCycle::totals() {
   const HeapCounters& counters = *parts_.counters;
   SpinLockHolder lock(&totals_lock_);

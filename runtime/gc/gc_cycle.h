@@ -15,6 +15,7 @@
 
 #include "runtime/gc/gc_pacer.h"
 #include "runtime/gc/mark_stack.h"
+#include "runtime/gc/mark_team.h"
 #include "runtime/gc/mark_verifier.h"
 #include "runtime/gc/marker.h"
 #include "runtime/gc/root_set.h"
@@ -108,6 +109,9 @@ struct CycleParts {
 class GcCycle {
  public:
   explicit GcCycle(const CycleParts& parts);
+  ~GcCycle();
+  GcCycle(const GcCycle&) = delete;
+  GcCycle& operator=(const GcCycle&) = delete;
 
   // Runs a cycle. `self` is running, on the calling thread; a safepoint. For
   // kTrigger, does nothing if another thread has just run one. With `sweep_all`
@@ -125,9 +129,19 @@ class GcCycle {
   uint64_t cycles() const { return cycles_.load(std::memory_order_relaxed); }
   GcPhase phase() const { return phase_.load(std::memory_order_relaxed); }
   CycleTotals totals() LOAM_EXCLUDES(totals_lock_);
-  void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { totals_lock_.Lock(); }
+  // Makes threads that help to mark; false if it cannot have them all. Once,
+  // before the first cycle.
+  bool StartHelpers(uint32_t count);
+  void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS {
+    totals_lock_.Lock();
+    if (mark_team_ != nullptr) mark_team_->LockForFork();
+  }
   void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS {
+    if (mark_team_ != nullptr) mark_team_->UnlockAfterFork();
     totals_lock_.Unlock();
+  }
+  void ResetAfterFork() {
+    if (mark_team_ != nullptr) mark_team_->ResetAfterFork();
   }
 
  private:
@@ -139,6 +153,7 @@ class GcCycle {
 
   const CycleParts parts_;
   MarkStack mark_stack_;
+  MarkTeam* mark_team_ = nullptr;  // constant after StartHelpers
   MarkVerifier verifier_;
   alignas(64) char marker_storage_[Marker::kStorageBytes];
   Marker* const marker_;

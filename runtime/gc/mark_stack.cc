@@ -17,7 +17,7 @@ bool MarkStack::Grow() {
   if (base_ == nullptr) {
     const uintptr_t memory = os::Allocate(max_bytes_);
     if (memory == 0) return false;
-    base_ = top_ = limit_ = reinterpret_cast<uintptr_t*>(memory);
+    base_ = bottom_ = top_ = limit_ = reinterpret_cast<uintptr_t*>(memory);
   }
   const size_t bytes = (limit_ - base_) * sizeof(uintptr_t);
   // Doubles.
@@ -33,6 +33,7 @@ bool MarkStack::Grow() {
 void MarkStack::Trim() {
   LOAM_CHECK(empty(), "the mark stack is trimmed before marking is complete");
   const size_t bytes = (limit_ - base_) * sizeof(uintptr_t);
+  bottom_ = top_ = base_;
   if (bytes == 0) return;
   os::Decommit(reinterpret_cast<uintptr_t>(base_), bytes);
   ledger_->Refund(MemoryLedger::Use::kMetadata, bytes);
@@ -41,7 +42,7 @@ void MarkStack::Trim() {
 
 MarkStack::~MarkStack() {
   if (base_ == nullptr) return;
-  top_ = base_;
+  bottom_ = top_ = base_;
   Trim();
   os::Release(reinterpret_cast<uintptr_t>(base_), max_bytes_);
 }

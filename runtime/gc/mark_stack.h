@@ -29,12 +29,21 @@ class MarkStack {
     *top_++ = word;
     return true;
   }
-  bool empty() const { return top_ == base_; }
+  bool empty() const { return top_ == bottom_; }
+  size_t size() const { return static_cast<size_t>(top_ - bottom_); }
   uintptr_t Pop() { return *--top_; }
+  // Removes `count` of the words pushed first and returns where they are: valid
+  // until the next push.
+  const uintptr_t* TakeOldest(size_t count) {
+    const uintptr_t* oldest = bottom_;
+    bottom_ += count;
+    if (bottom_ == top_) bottom_ = top_ = base_;
+    return oldest;
+  }
 
   // For the marker's inner loop, which keeps `top` in a register: words lie in
-  // [base(), top()), and may be pushed below limit() without asking.
-  uintptr_t* base() const { return base_; }
+  // [bottom(), top()), and may be pushed below limit() without asking.
+  uintptr_t* bottom() const { return bottom_; }
   uintptr_t* top() const { return top_; }
   uintptr_t* limit() const { return limit_; }
   void set_top(uintptr_t* top) { top_ = top; }
@@ -48,6 +57,7 @@ class MarkStack {
   MemoryLedger* const ledger_;
   const size_t max_bytes_;
   uintptr_t* base_ = nullptr;  // of address space for max_bytes_
+  uintptr_t* bottom_ = nullptr;
   uintptr_t* top_ = nullptr;
   uintptr_t* limit_ = nullptr;  // what lies before it is committed
 };

@@ -17,7 +17,13 @@
 // rescanned: every marked object in them is scanned again. Each round marks at
 // least one object more than the last or flags nothing, so it ends.
 //
-// One marker, while the world is stopped: mark bits are plain memory.
+// While a marker is alone, mark bits are plain memory. When it finds that there
+// is much to mark (kMarkedAlone objects and no end), it calls in its team, if
+// it has one: from then on all of them set mark bits by atomic operations, and
+// whoever sets a bit scans the object. Relaxed order suffices: what a marker
+// reads of an object was written before the world stopped, and references
+// travel through the pool's lock. Counts are summed, and mark bits plain memory
+// again, after all have met (MarkTeam::Run).
 
 #ifndef LOAM_RUNTIME_GC_MARKER_H_
 #define LOAM_RUNTIME_GC_MARKER_H_
@@ -32,6 +38,9 @@
 
 namespace loam {
 
+class MarkPool;
+class MarkTeam;
+
 class Marker : public Tracer {
  public:
   // Makes a marker for the encoding in `storage` (kStorageBytes, aligned like a
@@ -42,6 +51,18 @@ class Marker : public Tracer {
 
   // Starts a cycle: nothing marked, nothing pending.
   void Begin();
+  // Calls in these threads when `marked_alone` objects have been marked without
+  // coming to an end. The default takes a few hundred microseconds, some ten
+  // times what waking a thread costs.
+  static constexpr uint64_t kMarkedAlone = 20'000;
+  void set_team(MarkTeam* team, uint64_t marked_alone = kMarkedAlone) {
+    team_ = team;
+    marked_alone_ = marked_alone;
+  }
+  // Marks together with others that use the pool, until there is nothing left.
+  virtual void DrainShared(MarkPool* pool) = 0;
+  // Adds what another marker has counted since its Begin.
+  void Add(const Marker& other);
   bool HasReached(uintptr_t address) const final;
 
   uint64_t marked_bytes() const { return marked_bytes_; }
@@ -64,6 +85,8 @@ class Marker : public Tracer {
   uint64_t marked_objects_ = 0;
   uint64_t rescan_rounds_ = 0;
   bool some_span_needs_rescan_ = false;
+  MarkTeam* team_ = nullptr;
+  uint64_t marked_alone_ = 0;
 };
 
 }  // namespace loam

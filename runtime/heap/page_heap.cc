@@ -108,7 +108,7 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
   span->set_free_index(0);
   span->scan = shape.scan;
   span->kind = shape.kind;
-  span->needs_rescan = false;
+  span->needs_rescan.store(false, std::memory_order_relaxed);
   span->list_id = SpanListId::kNone;
   span->size_class = shape.size_class;
   span->page_count = shape.pages;

@@ -64,8 +64,9 @@ struct alignas(64) Span {
   std::atomic<uint32_t> free_index_;
   ScanKind scan;
   SpanKind kind;
-  // The marker could not push some object of this span: rescan it. Marker only.
-  bool needs_rescan;
+  // A marker could not push some object of this span: rescan it. Relaxed: read
+  // when all markers have met.
+  std::atomic<bool> needs_rescan;
   // Freshly taken cells must be zeroed. Owned like the span.
   bool need_zero;
 

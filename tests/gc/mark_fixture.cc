@@ -30,7 +30,10 @@ void AddSlot(TestObject* object, WordKind kind, size_t word) {
 }  // namespace
 
 MarkFixture::MarkFixture(const ValueEncoding& encoding, size_t stack_bytes)
-    : stack_(&ledger_, stack_bytes), types_(TypeSet::Create(0, 16)) {
+    : stack_(&ledger_, stack_bytes),
+      types_(TypeSet::Create(0, 16)),
+      encoding_(encoding),
+      stack_bytes_(stack_bytes) {
   EXPECT_TRUE(pages_.Initialize());
   EXPECT_NE(types_, nullptr);
   marker_ = Marker::Create(marker_storage_, &pages_, &stack_, encoding);
@@ -61,7 +64,15 @@ MarkFixture::MarkFixture(const ValueEncoding& encoding, size_t stack_bytes)
       << message.text;
 }
 
+void MarkFixture::AddHelpers(uint32_t count) {
+  team_ = MarkTeam::Create(&pages_, &ledger_, encoding_, stack_bytes_);
+  ASSERT_NE(team_, nullptr);
+  ASSERT_TRUE(team_->Start(count));
+  marker_->set_team(team_, 0);
+}
+
 MarkFixture::~MarkFixture() {
+  MarkTeam::Destroy(team_);
   ErrorMessage message;
   EXPECT_EQ(types_->Destroy(&message), Status::kOk);
 }

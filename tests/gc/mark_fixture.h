@@ -11,6 +11,7 @@
 
 #include "gtest/gtest.h"
 #include "runtime/gc/mark_stack.h"
+#include "runtime/gc/mark_team.h"
 #include "runtime/gc/marker.h"
 #include "runtime/heap/memory_ledger.h"
 #include "runtime/heap/metadata_allocator.h"
@@ -64,6 +65,9 @@ class MarkFixture {
   MarkFixture(const MarkFixture&) = delete;
   MarkFixture& operator=(const MarkFixture&) = delete;
 
+  // The marker is one of several from now on, and calls in the others at once.
+  void AddHelpers(uint32_t count);
+
   // Its words are all zero, but for type words and bitmaps.
   TestObject New(TestKind kind);
   // A record with one pointer and nothing else, the next cell to the last one.
@@ -109,6 +113,9 @@ class MarkFixture {
   TypeSet* types_;
   alignas(64) char marker_storage_[Marker::kStorageBytes];
   Marker* marker_;
+  MarkTeam* team_ = nullptr;
+  const ValueEncoding encoding_;
+  const size_t stack_bytes_;
   std::map<int, Span*> spans_;  // with free cells, by key
   uint64_t pattern_ = 0x9e3779b97f4a7c15;
 

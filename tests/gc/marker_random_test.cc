@@ -217,6 +217,43 @@ TEST(MarkerRandomTest, MarksExactlyTheReachable) {
   }
 }
 
+// Whatever is reached is marked and counted by exactly one of several markers.
+TEST(MarkerRandomTest, SeveralMarkersMarkExactlyTheReachable) {
+  TestRandom random;
+  SCOPED_TRACE(random.Describe());
+  for (const TestEncoding& encoding : Encodings()) {
+    SCOPED_TRACE(encoding.name);
+    for (const uint32_t helpers : {1, 2, 7, 15}) {
+      SCOPED_TRACE(helpers);
+      Graph graph(encoding, kLargeStack, &random);
+      graph.heap()->AddHelpers(helpers);
+      graph.Build(random.Between(10, 20'000), random.Below(8), 300);
+      for (int i = 0; i < 5; i++) {
+        ASSERT_NO_FATAL_FAILURE(graph.MarkAndCompare(false));
+      }
+    }
+  }
+}
+
+TEST(MarkerRandomTest, SeveralMarkersMarkEverythingWithTheSmallestStacks) {
+  TestRandom random;
+  SCOPED_TRACE(random.Describe());
+  for (const TestEncoding& encoding : Encodings()) {
+    SCOPED_TRACE(encoding.name);
+    uint64_t rescan_rounds = 0;
+    for (int round = 0; round < 4; round++) {
+      Graph graph(encoding, kOsPageBytes, &random);
+      graph.heap()->AddHelpers(3);
+      graph.Build(random.Between(3000, 5000), random.Between(2, 10), 4000);
+      for (int i = 0; i < 3; i++) {
+        ASSERT_NO_FATAL_FAILURE(graph.MarkAndCompare(true));
+      }
+      rescan_rounds += graph.rescan_rounds();
+    }
+    EXPECT_GT(rescan_rounds, 0) << "no stack ever overflowed";
+  }
+}
+
 // The stack has room for 512 words, or for none at all: marking cannot fail.
 TEST(MarkerRandomTest, MarksEverythingWithTheSmallestStack) {
   TestRandom random;

@@ -101,6 +101,7 @@ bool Program::Start() {
   options.minimum_heap_bytes = size_t{128 << 10} << random_.Below(4);
   options.memory_limit = LOAM_MEMORY_LIMIT_NONE;
   SetChecks(seed_, &options.check);
+  options.workers = seed_ % 5 == 4 ? 2 : 0;
   options.callbacks.cycle_begin = OnCycleBegin;
   options.callbacks.fatal = OnFatal;
   options.callbacks.log = OnLog;

@@ -107,8 +107,8 @@ const BadOptions kBadOptions[] = {
      LOAM_INVALID_ARGUMENT, "check_stores"},
     {"arena_hint", [](loam_options* o) { o->arena_hint = uintptr_t{1} << 60; },
      LOAM_INVALID_ARGUMENT, "arena_hint"},
-    {"workers", [](loam_options* o) { o->workers = 2; }, LOAM_NOT_SUPPORTED,
-     "options.workers"},
+    {"workers", [](loam_options* o) { o->workers = 16; }, LOAM_INVALID_ARGUMENT,
+     "options.workers must be at most 15"},
     {"platform",
      [](loam_options* o) {
        o->platform = reinterpret_cast<const loam_platform*>(o);
@@ -153,6 +153,8 @@ struct BadVariable {
 const BadVariable kBadVariables[] = {
     {"LOAM_GC_PERCENT", "fast"},
     {"LOAM_GC_PERCENT", "100001"},
+    {"LOAM_WORKERS", "16"},
+    {"LOAM_HUGE_PAGES", "yes"},
     {"LOAM_MINIMUM_HEAP", "-1"},
     {"LOAM_MINIMUM_HEAP", "4X"},
     {"LOAM_FIXED_HEAP", "M"},

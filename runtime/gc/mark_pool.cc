@@ -1,0 +1,82 @@
+#include "runtime/gc/mark_pool.h"
+
+#include <cstring>
+
+#include "runtime/base/fatal.h"
+
+namespace loam {
+namespace {
+
+// Some 20 us: about what it costs to put a thread to sleep and wake it again.
+constexpr int kSpins = 500;
+
+void Copy(const MarkBatch& from, MarkBatch* to) {
+  to->count = from.count;
+  memcpy(to->words, from.words, from.count * sizeof(from.words[0]));
+}
+
+inline void Relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+void MarkPool::Begin(uint32_t markers) {
+  LOAM_CHECK(markers <= kMaxMarkers, "%u markers", markers);
+  MutexLock lock(&mutex_);
+  LOAM_CHECK(count_ == 0 && waiting_ == 0,
+             "marking begins with work or markers in the pool");
+  markers_ = markers;
+  complete_ = false;
+  Publish();
+}
+
+void MarkPool::Publish() {
+  wanted_.store(static_cast<int32_t>(waiting_) - static_cast<int32_t>(count_),
+                std::memory_order_relaxed);
+  take_again_.store(count_ > 0 || complete_, std::memory_order_relaxed);
+}
+
+bool MarkPool::Give(const MarkBatch& batch) {
+  MutexLock lock(&mutex_);
+  if (count_ >= waiting_) return false;
+  Copy(batch, &batches_[count_++]);
+  Publish();
+  changed_.NotifyAll();
+  return true;
+}
+
+bool MarkPool::Take(MarkBatch* batch) {
+  mutex_.Lock();
+  waiting_++;
+  if (waiting_ == markers_ && count_ == 0) {
+    complete_ = true;
+    changed_.NotifyAll();
+  }
+  Publish();
+  if (count_ == 0 && !complete_) {
+    mutex_.Unlock();
+    SpinUntilChanged();
+    mutex_.Lock();
+  }
+  while (count_ == 0 && !complete_) changed_.Wait(&mutex_);
+  waiting_--;
+  const bool taken = count_ > 0;
+  if (taken) Copy(batches_[--count_], batch);
+  Publish();
+  mutex_.Unlock();
+  return taken;
+}
+
+void MarkPool::SpinUntilChanged() const {
+  for (int i = 0; i < kSpins; i++) {
+    if (take_again_.load(std::memory_order_relaxed)) return;
+    Relax();
+  }
+}
+
+}  // namespace loam

@@ -1,0 +1,133 @@
+#include "runtime/gc/mark_team.h"
+
+#include <signal.h>
+
+#include <new>
+
+#include "runtime/base/embedder_call.h"
+#include "runtime/heap/os_memory.h"
+
+namespace loam {
+namespace {
+
+constexpr size_t RoundToPages(size_t bytes) {
+  return AlignUp(bytes, kOsPageBytes);
+}
+
+}  // namespace
+
+MarkTeam::Helper::Helper(MarkTeam* in_team)
+    : team(in_team),
+      stack(in_team->ledger_, in_team->max_stack_bytes_),
+      marker(Marker::Create(marker_storage, in_team->page_heap_, &stack,
+                            in_team->encoding_)) {}
+
+MarkTeam* MarkTeam::Create(PageHeap* page_heap, MemoryLedger* ledger,
+                           const ValueEncoding& encoding,
+                           size_t max_stack_bytes) {
+  const uintptr_t memory = os::Allocate(RoundToPages(sizeof(MarkTeam)));
+  if (memory == 0) return nullptr;
+  return new (reinterpret_cast<void*>(memory))
+      MarkTeam(page_heap, ledger, encoding, max_stack_bytes);
+}
+
+void MarkTeam::Destroy(MarkTeam* team) {
+  if (team == nullptr) return;
+  team->~MarkTeam();
+  os::Release(reinterpret_cast<uintptr_t>(team),
+              RoundToPages(sizeof(MarkTeam)));
+}
+
+MarkTeam::~MarkTeam() {
+  {
+    MutexLock lock(&mutex_);
+    ending_ = true;
+    changed_.NotifyAll();
+  }
+  for (uint32_t i = 0; i < count_; i++)
+    pthread_join(helpers_[i]->thread, nullptr);
+  for (Helper* helper : helpers_) {
+    if (helper == nullptr) continue;
+    helper->~Helper();
+    os::Release(reinterpret_cast<uintptr_t>(helper),
+                RoundToPages(sizeof(Helper)));
+  }
+}
+
+bool MarkTeam::Start(uint32_t helpers) {
+  while (count_ < helpers) {
+    Helper*& helper = helpers_[count_];
+    if (helper == nullptr) {
+      const uintptr_t memory = os::Allocate(RoundToPages(sizeof(Helper)));
+      if (memory == 0) return false;
+      helper = new (reinterpret_cast<void*>(memory)) Helper(this);
+    }
+    if (!StartThread(helper)) return false;
+    count_++;
+  }
+  return true;
+}
+
+bool MarkTeam::StartThread(Helper* helper) {
+  {
+    MutexLock lock(&mutex_);
+    helper->round = round_;
+  }
+  // The embedder's signals are for its own threads.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const bool started =
+      pthread_create(&helper->thread, nullptr, &Main, helper) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return started;
+}
+
+void* MarkTeam::Main(void* argument) {
+  auto* helper = static_cast<Helper*>(argument);
+  helper->team->Help(helper);
+  return nullptr;
+}
+
+void MarkTeam::Help(Helper* helper) {
+  mutex_.Lock();
+  for (;;) {
+    while (round_ == helper->round && !ending_) changed_.Wait(&mutex_);
+    if (ending_) break;
+    helper->round = round_;
+    mutex_.Unlock();
+    helper->marker->Begin();
+    EmbedderCall("a trace or decode callback",
+                 [&] { helper->marker->DrainShared(&pool_); });
+    helper->stack.Trim();
+    mutex_.Lock();
+    busy_--;
+    if (busy_ == 0) changed_.NotifyAll();
+  }
+  mutex_.Unlock();
+}
+
+void MarkTeam::Run(Marker* leader) {
+  pool_.Begin(count_ + 1);
+  {
+    MutexLock lock(&mutex_);
+    busy_ = count_;
+    round_++;
+    changed_.NotifyAll();
+  }
+  leader->DrainShared(&pool_);
+  {
+    MutexLock lock(&mutex_);
+    while (busy_ > 0) changed_.Wait(&mutex_);
+  }
+  for (uint32_t i = 0; i < count_; i++) leader->Add(*helpers_[i]->marker);
+}
+
+void MarkTeam::ResetAfterFork() {
+  pool_.ResetAfterFork();
+  changed_.ResetAfterFork();
+  count_ = 0;
+}
+
+}  // namespace loam
