@@ -14,7 +14,7 @@ constexpr size_t kBitsArenaBytes = 16 << 10;
 constexpr size_t kHeaderBytes = 64;
 constexpr size_t kUsableBytes = kBitsArenaBytes - kHeaderBytes;
 // The largest request, and so the most that the end of an arena can waste.
-constexpr size_t kMaxBitsBytes = kPageBytes * 2 / 8 / 8;
+constexpr size_t kMaxBitsBytes = kMaxSpanCells / 8;
 
 size_t BytesFor(size_t cells) { return BitmapWords(cells) * kWordBytes; }
 
@@ -109,7 +109,7 @@ void GcBits::Unreserve(size_t cells) {
 
 uint64_t* GcBits::New(size_t cells) {
   const size_t bytes = BytesFor(cells);
-  LOAM_DCHECK(bytes <= kMaxBitsBytes);
+  LOAM_CHECK(bytes <= kMaxBitsBytes, "a span of %zu cells", cells);
   for (;;) {
     Arena* arena = next_.load(std::memory_order_acquire);
     if (arena != nullptr) {

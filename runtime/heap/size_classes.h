@@ -38,8 +38,13 @@ constexpr size_t SpanPagesForCell(size_t cell_bytes) {
 // used.
 constexpr size_t TypedSpanPages(size_t cell_bytes) {
   constexpr size_t kUsualPages = 4;
-  const size_t pages = SpanPagesForCell(cell_bytes);
-  return pages < kUsualPages ? kUsualPages / pages * pages : pages;
+  const size_t fewest = SpanPagesForCell(cell_bytes);
+  size_t pages = fewest;
+  while (pages + fewest <= kUsualPages &&
+         (pages + fewest) * kPageBytes / cell_bytes <= kMaxSpanCells) {
+    pages += fewest;
+  }
+  return pages;
 }
 
 struct SizeClass {

@@ -92,6 +92,21 @@ TEST(SizeClassesTest, SpanPagesAreTheFewestThatWasteAnEighth) {
   }
 }
 
+TEST(SizeClassesTest, NoSpanHasMoreCellsThanItsBitsAllow) {
+  for (size_t c = 0; c < kSizeClassCount; c++) {
+    EXPECT_LE(ClassSpanPages(c) * kPageBytes / ClassCellBytes(c), kMaxSpanCells)
+        << c;
+  }
+  EXPECT_EQ(TypedSpanPages(8), 2);
+  for (size_t cell = 16; cell <= kMaxSmallBytes; cell += 16) {
+    const size_t pages = TypedSpanPages(cell);
+    ASSERT_GE(pages, SpanPagesForCell(cell)) << cell;
+    ASSERT_LE(pages, std::max<size_t>(SpanPagesForCell(cell), 4)) << cell;
+    ASSERT_LE(pages * kPageBytes % cell, pages * kPageBytes / 8) << cell;
+    ASSERT_LE(pages * kPageBytes / cell, kMaxSpanCells) << cell;
+  }
+}
+
 TEST(SizeClassesTest, AlignedClassesAlignEveryCell) {
   for (size_t alignment = 8; alignment <= 4096; alignment *= 2) {
     for (size_t bytes = 1; bytes <= kMaxSmallBytes; bytes += 7) {
@@ -136,9 +151,9 @@ TEST(SizeClassesTest, DivisionIsExactForEveryClass) {
 }
 
 TEST(SizeClassesTest, DivisionIsExactForEveryTypedCell) {
-  ASSERT_NO_FATAL_FAILURE(CheckDivision(8, 1));
+  ASSERT_NO_FATAL_FAILURE(CheckDivision(8, TypedSpanPages(8)));
   for (size_t cell = 16; cell <= kMaxSmallBytes; cell += 16) {
-    ASSERT_NO_FATAL_FAILURE(CheckDivision(cell, SpanPagesForCell(cell)));
+    ASSERT_NO_FATAL_FAILURE(CheckDivision(cell, TypedSpanPages(cell)));
   }
 }
 
