@@ -111,8 +111,8 @@ typedef struct loam_options {
       minimum_heap_bytes;   /* the trigger is never below. LOAM_MINIMUM_HEAP */
   uint64_t fixed_heap_size; /* fixed policy. LOAM_FIXED_HEAP */
   /* Hard: committed bytes, metadata included, never exceed it; at least 1 MiB,
-   * or 0: none. Not counted are the type set, a page per thread, and what
-   * checking needs. LOAM_HEAP_LIMIT */
+   * or 0: none. Not counted are the type set, a page per thread, the workers,
+   * and what checking needs. LOAM_HEAP_LIMIT */
   uint64_t heap_limit;
   /* Soft: collect more often to stay below. LOAM_MEMORY_LIMIT */
   uint64_t memory_limit;

@@ -85,6 +85,7 @@ bool MarkTeam::StartThread(Helper* helper) {
 }
 
 void* MarkTeam::Main(void* argument) {
+  pthread_setname_np(pthread_self(), "loam marker");  // for debuggers
   auto* helper = static_cast<Helper*>(argument);
   helper->team->Help(helper);
   return nullptr;
