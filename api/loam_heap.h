@@ -118,8 +118,8 @@ typedef struct loam_options {
   uint64_t memory_limit;
   /* Nonzero: from 16 MiB on, memory in pages of 2 MiB, where the OS has them.
    * Marking a large heap in no order of addresses takes half the time; first
-   * touching memory may take longer, and up to 2 MiB more than is committed are
-   * resident. LOAM_HUGE_PAGES */
+   * touching memory may take longer, and where free pages lie among used ones
+   * the OS may keep both resident. LOAM_HUGE_PAGES */
   uint32_t huge_pages;
 
   /* Threads of the heap's own that help a collecting thread to mark, when there

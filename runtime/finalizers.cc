@@ -44,6 +44,10 @@ Status Runtime::ClearFinalizer(Mutator* /*m*/, void* object,
   }
   sweeper_.EnsureSwept(span);
   const Status status = specials_.ClearFinalizer(span, cell);
+  if (status == Status::kOk) {
+    // Down to zero: it may have been set before the last cycle.
+    counters_.finalizable_bytes.SubtractDownToZero(span->cell_bytes);
+  }
   if (status == Status::kNotFound) {
     message->Format(
         "loam_finalizer_clear: object: %p has no finalizer, or it "

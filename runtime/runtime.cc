@@ -31,6 +31,7 @@ CycleParts MakeParts(CycleHost* host, const RuntimeOptions& options,
   parts.safepoints = safepoints;
   parts.pacer = runtime->pacer();
   parts.encoding = options.encoding;
+  parts.fatal_context = runtime->fatal_context();
   parts.max_mark_stack_bytes = options.max_mark_stack_bytes;
   parts.verify_marking = options.check.verify_marking;
   parts.verifier.forbid_foreign = options.check.forbid_foreign_references;
@@ -96,7 +97,7 @@ Status Runtime::Create(const RuntimeOptions& given, Runtime** result,
     ErrorMessage ignored;
     (void)runtime->Destroy(&ignored);
     message->Format(
-        "loam_heap_create: options.workers: no memory for %u threads",
+        "loam_heap_create: options.workers: could not start %u threads",
         options.workers);
     return Status::kOutOfMemory;
   }

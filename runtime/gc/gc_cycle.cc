@@ -27,8 +27,9 @@ GcCycle::~GcCycle() { MarkTeam::Destroy(mark_team_); }
 
 bool GcCycle::StartHelpers(uint32_t count) {
   if (count == 0) return true;
-  mark_team_ = MarkTeam::Create(parts_.page_heap, parts_.ledger,
-                                parts_.encoding, parts_.max_mark_stack_bytes);
+  mark_team_ =
+      MarkTeam::Create(parts_.page_heap, parts_.ledger, parts_.encoding,
+                       parts_.max_mark_stack_bytes, parts_.fatal_context);
   if (mark_team_ == nullptr) return false;
   // Checked heaps are small, and want everything checked.
   marker_->set_team(mark_team_,

@@ -102,6 +102,7 @@ struct CycleParts {
   GcPacer* pacer;
   ValueEncoding encoding;
   size_t max_mark_stack_bytes;
+  const FatalContext* fatal_context;
   bool verify_marking;
   VerifierOptions verifier;
 };

@@ -1,6 +1,7 @@
 #include "runtime/gc/mark_stack.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "runtime/base/fatal.h"
 #include "runtime/heap/heap_constants.h"
@@ -20,6 +21,14 @@ bool MarkStack::Grow() {
     base_ = bottom_ = top_ = limit_ = reinterpret_cast<uintptr_t*>(memory);
   }
   const size_t bytes = (limit_ - base_) * sizeof(uintptr_t);
+  // What was given away left room at the bottom.
+  if (bottom_ != base_ && bottom_ - base_ >= top_ - bottom_) {
+    const size_t words = size();
+    memcpy(base_, bottom_, words * sizeof(uintptr_t));
+    bottom_ = base_;
+    top_ = base_ + words;
+    return true;
+  }
   // Doubles.
   const size_t more =
       std::min(std::max(bytes, kFirstBytes), max_bytes_ - bytes);

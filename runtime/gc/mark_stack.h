@@ -33,13 +33,15 @@ class MarkStack {
   size_t size() const { return static_cast<size_t>(top_ - bottom_); }
   uintptr_t Pop() { return *--top_; }
   // Removes `count` of the words pushed first and returns where they are: valid
-  // until the next push.
+  // until the next push, before which ReturnOldest undoes it.
   const uintptr_t* TakeOldest(size_t count) {
     const uintptr_t* oldest = bottom_;
     bottom_ += count;
-    if (bottom_ == top_) bottom_ = top_ = base_;
     return oldest;
   }
+  void ReturnOldest(size_t count) { bottom_ -= count; }
+  // The stack is empty: begins again where its memory does.
+  void Rewind() { bottom_ = top_ = base_; }
 
   // For the marker's inner loop, which keeps `top` in a register: words lie in
   // [bottom(), top()), and may be pushed below limit() without asking.
@@ -56,8 +58,8 @@ class MarkStack {
 
   MemoryLedger* const ledger_;
   const size_t max_bytes_;
-  uintptr_t* base_ = nullptr;  // of address space for max_bytes_
-  uintptr_t* bottom_ = nullptr;
+  uintptr_t* base_ = nullptr;    // of address space for max_bytes_
+  uintptr_t* bottom_ = nullptr;  // above base_ after TakeOldest
   uintptr_t* top_ = nullptr;
   uintptr_t* limit_ = nullptr;  // what lies before it is committed
 };

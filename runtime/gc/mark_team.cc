@@ -24,11 +24,12 @@ MarkTeam::Helper::Helper(MarkTeam* in_team)
 
 MarkTeam* MarkTeam::Create(PageHeap* page_heap, MemoryLedger* ledger,
                            const ValueEncoding& encoding,
-                           size_t max_stack_bytes) {
+                           size_t max_stack_bytes,
+                           const FatalContext* fatal_context) {
   const uintptr_t memory = os::Allocate(RoundToPages(sizeof(MarkTeam)));
   if (memory == 0) return nullptr;
   return new (reinterpret_cast<void*>(memory))
-      MarkTeam(page_heap, ledger, encoding, max_stack_bytes);
+      MarkTeam(page_heap, ledger, encoding, max_stack_bytes, fatal_context);
 }
 
 void MarkTeam::Destroy(MarkTeam* team) {
@@ -73,11 +74,15 @@ bool MarkTeam::StartThread(Helper* helper) {
     MutexLock lock(&mutex_);
     helper->round = round_;
   }
-  // The embedder's signals are for its own threads.
-  sigset_t all;
+  // The embedder's signals are for its own threads; a crash is for whoever
+  // handles crashes.
+  sigset_t blocked;
   sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  sigfillset(&blocked);
+  for (const int crash : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT}) {
+    sigdelset(&blocked, crash);
+  }
+  pthread_sigmask(SIG_SETMASK, &blocked, &before);
   const bool started =
       pthread_create(&helper->thread, nullptr, &Main, helper) == 0;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -92,6 +97,7 @@ void* MarkTeam::Main(void* argument) {
 }
 
 void MarkTeam::Help(Helper* helper) {
+  const ScopedFatalContext context(fatal_context_);
   mutex_.Lock();
   for (;;) {
     while (round_ == helper->round && !ending_) changed_.Wait(&mutex_);

@@ -18,6 +18,7 @@
 
 #include <cstdint>
 
+#include "runtime/base/fatal.h"
 #include "runtime/base/mutex.h"
 #include "runtime/gc/mark_pool.h"
 #include "runtime/gc/mark_stack.h"
@@ -29,8 +30,8 @@ class MarkTeam {
  public:
   // In memory of its own; NULL if there is none.
   static MarkTeam* Create(PageHeap* page_heap, MemoryLedger* ledger,
-                          const ValueEncoding& encoding,
-                          size_t max_stack_bytes);
+                          const ValueEncoding& encoding, size_t max_stack_bytes,
+                          const FatalContext* fatal_context);
   // Ends the threads. NULL is nothing to destroy.
   static void Destroy(MarkTeam* team);
   MarkTeam(const MarkTeam&) = delete;
@@ -58,11 +59,13 @@ class MarkTeam {
 
  private:
   MarkTeam(PageHeap* page_heap, MemoryLedger* ledger,
-           const ValueEncoding& encoding, size_t max_stack_bytes)
+           const ValueEncoding& encoding, size_t max_stack_bytes,
+           const FatalContext* fatal_context)
       : page_heap_(page_heap),
         ledger_(ledger),
         encoding_(encoding),
-        max_stack_bytes_(max_stack_bytes) {}
+        max_stack_bytes_(max_stack_bytes),
+        fatal_context_(fatal_context) {}
   ~MarkTeam();
 
   struct Helper {
@@ -83,6 +86,7 @@ class MarkTeam {
   MemoryLedger* const ledger_;
   const ValueEncoding encoding_;
   const size_t max_stack_bytes_;
+  const FatalContext* const fatal_context_;  // NULL in tests
 
   MarkPool pool_;
   // Constant but for Start and ResetAfterFork.

@@ -43,6 +43,7 @@ class MarkerFor final : public ObjectScanner<Decoder> {
   void DrainShared(MarkPool* pool) override {
     for (;;) {
       DrainStack<Marking::kShared>(UINT64_MAX, pool);
+      stack_->Rewind();
       MarkBatch batch;
       if (!pool->Take(&batch)) return;
       for (size_t i = 0; i < batch.count; i++) Resume(batch.words[i]);
@@ -84,9 +85,7 @@ class MarkerFor final : public ObjectScanner<Decoder> {
     if (batch.count == 0) return;
     const uintptr_t* oldest = stack_->TakeOldest(batch.count);
     std::copy(oldest, oldest + batch.count, batch.words);
-    if (pool->Give(batch)) return;
-    // Too late.
-    for (size_t i = 0; i < batch.count; i++) Resume(batch.words[i]);
+    if (!pool->Give(batch)) stack_->ReturnOldest(batch.count);  // Too late.
   }
 
   // A reference whose object and span have been prefetched; or, with kPieceBit,

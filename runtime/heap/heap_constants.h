@@ -13,10 +13,10 @@ namespace loam {
 constexpr size_t kPageShift = 13;
 constexpr size_t kPageBytes = size_t{1} << kPageShift;  // 8 KiB
 
-// A chunk is the unit of the page allocator's bitmaps.
 // No span has more cells; bounds mark and alloc bits.
 constexpr size_t kMaxSpanCells = 2048;
 
+// A chunk is the unit of the page allocator's bitmaps.
 constexpr size_t kPagesPerChunk = 512;
 constexpr size_t kChunkBytes = kPagesPerChunk * kPageBytes;  // 4 MiB
 

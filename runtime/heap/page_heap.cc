@@ -213,17 +213,21 @@ bool PageHeap::Grow(size_t pages) {
 bool PageHeap::GrowBy(size_t bytes) {
   if (bytes > grow_limit_ - grow_next_ && !AddArenas(bytes)) return false;
   bytes = std::min<size_t>(bytes, grow_limit_ - grow_next_);
-  if (!os::Prepare(grow_next_, bytes)) return false;
+  if (!GrowInto(grow_next_, bytes)) return false;
+  grow_next_ += bytes;
+  return true;
+}
+
+bool PageHeap::GrowInto(uintptr_t base, size_t bytes) {
+  if (!os::Prepare(base, bytes)) return false;
   if (UsesHugePages()) {
-    const uintptr_t first = AlignUp(grow_next_, os::kHugePageBytes);
-    const uintptr_t end = AlignDown(grow_next_ + bytes, os::kHugePageBytes);
+    const uintptr_t first = AlignUp(base, os::kHugePageBytes);
+    const uintptr_t end = AlignDown(base + bytes, os::kHugePageBytes);
     if (first < end) os::AllowHugePages(first, end - first);
   }
-  pages_.Grow(grow_next_, bytes / kPageBytes);
-  lowest_.store(std::min(lowest_address(), grow_next_),
-                std::memory_order_relaxed);
-  grow_next_ += bytes;
-  highest_.store(std::max(highest_address(), grow_next_),
+  pages_.Grow(base, bytes / kPageBytes);
+  lowest_.store(std::min(lowest_address(), base), std::memory_order_relaxed);
+  highest_.store(std::max(highest_address(), base + bytes),
                  std::memory_order_relaxed);
   return true;
 }
@@ -282,11 +286,8 @@ bool PageHeap::AddArenas(size_t bytes) {
   if (adjacent) {
     grow_limit_ += wanted;
   } else {
-    if (remaining > 0 && os::Prepare(grow_next_, remaining)) {
-      pages_.Grow(grow_next_, remaining / kPageBytes);
-      highest_.store(std::max(highest_address(), grow_limit_),
-                     std::memory_order_relaxed);
-    }
+    // What is left of the old ones; if that fails, it is never used.
+    if (remaining > 0) (void)GrowInto(grow_next_, remaining);
     grow_next_ = base;
     grow_limit_ = base + wanted;
   }

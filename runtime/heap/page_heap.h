@@ -124,6 +124,9 @@ class PageHeap {
   void ReleaseExcessPages() LOAM_REQUIRES(mutex_);
   // Whether to grow by huge pages now.
   bool UsesHugePages() const LOAM_REQUIRES(mutex_);
+  // Makes [base, base + bytes), which follows what has been grown into,
+  // writable and free.
+  bool GrowInto(uintptr_t base, size_t bytes) LOAM_REQUIRES(mutex_);
   bool Grow(size_t pages) LOAM_REQUIRES(mutex_);
   bool GrowBy(size_t bytes) LOAM_REQUIRES(mutex_);
   bool AddArenas(size_t bytes) LOAM_REQUIRES(mutex_);

@@ -373,8 +373,8 @@ Status TypeSet::RegisterNamed(const TypeInfo& info, const Type** result,
   built.cell_bytes = built.is_fixed_size() && cell_bytes <= kMaxSmallBytes
                          ? static_cast<uint32_t>(cell_bytes)
                          : 1;
-  count_.store(index + 1, std::memory_order_release);
   *type = built;
+  count_.store(index + 1, std::memory_order_release);
   *result = type;
   return Status::kOk;
 }

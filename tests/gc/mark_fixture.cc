@@ -65,7 +65,8 @@ MarkFixture::MarkFixture(const ValueEncoding& encoding, size_t stack_bytes)
 }
 
 void MarkFixture::AddHelpers(uint32_t count) {
-  team_ = MarkTeam::Create(&pages_, &ledger_, encoding_, stack_bytes_);
+  team_ = MarkTeam::Create(&pages_, &ledger_, encoding_, stack_bytes_,
+                           /*fatal_context=*/nullptr);
   ASSERT_NE(team_, nullptr);
   ASSERT_TRUE(team_->Start(count));
   marker_->set_team(team_, 0);

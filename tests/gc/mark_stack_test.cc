@@ -44,6 +44,32 @@ TEST(MarkStackTest, GrowsByDoublingAndChargesWhatItHas) {
   }
 }
 
+// What was given away at the bottom is room for what comes at the top.
+TEST(MarkStackTest, WhatIsTakenFromTheBottomMakesRoom) {
+  constexpr size_t kWords = kOsPageBytes / sizeof(uintptr_t);
+  MemoryLedger ledger;
+  MarkStack stack(&ledger, kOsPageBytes);
+  uintptr_t pushed = 0;
+  uintptr_t taken = 0;
+  while (pushed < kWords) ASSERT_TRUE(stack.Push(pushed++));
+  for (int round = 0; round < 100; round++) {
+    ASSERT_FALSE(stack.Push(0));
+    const size_t count = stack.size() / 2 + static_cast<size_t>(round % 3);
+    const uintptr_t* oldest = stack.TakeOldest(count);
+    stack.ReturnOldest(count);
+    ASSERT_EQ(stack.size(), kWords);
+    ASSERT_EQ(stack.TakeOldest(count), oldest);
+    for (size_t i = 0; i < count; i++) ASSERT_EQ(oldest[i], taken++);
+    while (stack.size() < kWords) ASSERT_TRUE(stack.Push(pushed++));
+  }
+  EXPECT_EQ(ledger.committed(), kOsPageBytes);
+  while (!stack.empty()) ASSERT_EQ(stack.Pop(), --pushed);
+  EXPECT_EQ(pushed, taken);
+  stack.Rewind();
+  stack.Trim();
+  EXPECT_EQ(ledger.committed(), 0);
+}
+
 TEST(MarkStackTest, RefusesAtItsMaximum) {
   for (const size_t max : {kOsPageBytes, size_t{1} << 20}) {
     MemoryLedger ledger;

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
+#include <cstdio>
 
 #include "tests/threads/thread_test.h"
 
@@ -91,6 +93,37 @@ TEST(WorkersTest, TraceCallbacksRunInParallel) {
   heap.Collect();
   EXPECT_EQ(calls.load(), kNodes);
   EXPECT_EQ(heap.Stats().live_objects, kNodes);
+}
+
+// What goes wrong there is told like anything else: message, state, callback.
+TEST(WorkersTest, ABugInACallbackOnAWorkerIsReported) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto fail = [] {
+    static std::thread::id collecting;
+    collecting = std::this_thread::get_id();
+    loam_options options = Workers(3);
+    options.name = "with workers";
+    options.check.verify_marking = 1;
+    options.callbacks.fatal = [](loam_heap*, const char*, void*) {
+      fputs("listener heard of it\n", stderr);
+    };
+    TestHeap heap(options);
+    loam_type_info info = loam_type_info_init();
+    info.name = "throws";
+    info.size = sizeof(Node);
+    info.trace = [](loam_visitor* visitor, void* object, size_t) {
+      if (std::this_thread::get_id() != collecting) throw 1;
+      loam_visit_pointer(visitor, static_cast<Node*>(object)->left);
+      loam_visit_pointer(visitor, static_cast<Node*>(object)->right);
+    };
+    const loam_type* type = nullptr;
+    ASSERT_EQ(loam_type_register(heap.types(), &info, &type), LOAM_OK);
+    heap.kept.push_back(MakeTree(heap.m(), type, kNodes, 1));
+    for (;;) heap.Collect();
+  };
+  EXPECT_EXIT(fail(), testing::KilledBySignal(SIGABRT),
+              "exception(.|\n)*heap 'with workers': cycle(.|\n)*"
+              "listener heard of it");
 }
 
 TEST(WorkersTest, ServeSeveralMutators) {
