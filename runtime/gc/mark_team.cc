@@ -1,7 +1,6 @@
 #include "runtime/gc/mark_team.h"
 
-#include <signal.h>
-
+#include <csignal>
 #include <new>
 
 #include "runtime/base/embedder_call.h"

@@ -78,7 +78,7 @@ class MarkTeam {
     alignas(64) char marker_storage[Marker::kStorageBytes];
   };
 
-  static void* Main(void* helper);
+  static void* Main(void* argument);
   bool StartThread(Helper* helper);
   void Help(Helper* helper) LOAM_EXCLUDES(mutex_);
 
