@@ -21,7 +21,9 @@ typedef struct loam_stats {
   /* Objects. Counted per span, when a mutator caches it. */
   uint64_t live_bytes_estimate; /* marked last time, plus handed out since */
   uint64_t allocated_bytes;     /* since the heap was created */
-  uint64_t trigger_bytes;       /* the estimate at which a cycle starts */
+  /* A cycle starts when the estimate, the external bytes, and once more the
+   * bytes of objects that got a finalizer since the last one, reach this. */
+  uint64_t trigger_bytes;
   /* Cycles. */
   uint64_t cycles;
   uint64_t live_bytes; /* marked by the last cycle */

@@ -93,7 +93,7 @@ Status Runtime::Create(const RuntimeOptions& given, Runtime** result,
         options.heap_limit);
     return Status::kOutOfMemory;
   }
-  if (!runtime->cycle_.StartHelpers(options.workers)) {
+  if (!runtime->cycle_.StartWorkers(options.workers)) {
     ErrorMessage ignored;
     (void)runtime->Destroy(&ignored);
     message->Format(

@@ -25,7 +25,7 @@ GcCycle::GcCycle(const CycleParts& parts)
 
 GcCycle::~GcCycle() { MarkTeam::Destroy(mark_team_); }
 
-bool GcCycle::StartHelpers(uint32_t count) {
+bool GcCycle::StartWorkers(uint32_t count) {
   if (count == 0) return true;
   mark_team_ =
       MarkTeam::Create(parts_.page_heap, parts_.ledger, parts_.encoding,
@@ -142,8 +142,9 @@ void GcCycle::CountLive(const CycleInfo& info) {
 }
 
 void GcCycle::Mark() {
-  if (parts_.verify_marking)
+  if (parts_.verify_marking) {
     verifier_.CheckTypeWords(parts_.host->object_types());
+  }
   marker_->Begin();
   Trace(marker_);
   mark_stack_.Trim();

@@ -132,7 +132,7 @@ class GcCycle {
   CycleTotals totals() LOAM_EXCLUDES(totals_lock_);
   // Makes threads that help to mark; false if it cannot have them all. Once,
   // before the first cycle.
-  bool StartHelpers(uint32_t count);
+  bool StartWorkers(uint32_t count);
   void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS {
     totals_lock_.Lock();
     if (mark_team_ != nullptr) mark_team_->LockForFork();
@@ -154,7 +154,7 @@ class GcCycle {
 
   const CycleParts parts_;
   MarkStack mark_stack_;
-  MarkTeam* mark_team_ = nullptr;  // constant after StartHelpers
+  MarkTeam* mark_team_ = nullptr;  // constant after StartWorkers
   MarkVerifier verifier_;
   alignas(64) char marker_storage_[Marker::kStorageBytes];
   Marker* const marker_;

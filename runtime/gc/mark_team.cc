@@ -9,13 +9,12 @@
 namespace loam {
 namespace {
 
-constexpr size_t RoundToPages(size_t bytes) {
-  return AlignUp(bytes, kOsPageBytes);
-}
+template <typename T>
+constexpr size_t kBytesOf = AlignUp(sizeof(T), kOsPageBytes);
 
 }  // namespace
 
-MarkTeam::Helper::Helper(MarkTeam* in_team)
+MarkTeam::Worker::Worker(MarkTeam* in_team)
     : team(in_team),
       stack(in_team->ledger_, in_team->max_stack_bytes_),
       marker(Marker::Create(marker_storage, in_team->page_heap_, &stack,
@@ -25,7 +24,7 @@ MarkTeam* MarkTeam::Create(PageHeap* page_heap, MemoryLedger* ledger,
                            const ValueEncoding& encoding,
                            size_t max_stack_bytes,
                            const FatalContext* fatal_context) {
-  const uintptr_t memory = os::Allocate(RoundToPages(sizeof(MarkTeam)));
+  const uintptr_t memory = os::Allocate(kBytesOf<MarkTeam>);
   if (memory == 0) return nullptr;
   return new (reinterpret_cast<void*>(memory))
       MarkTeam(page_heap, ledger, encoding, max_stack_bytes, fatal_context);
@@ -34,8 +33,7 @@ MarkTeam* MarkTeam::Create(PageHeap* page_heap, MemoryLedger* ledger,
 void MarkTeam::Destroy(MarkTeam* team) {
   if (team == nullptr) return;
   team->~MarkTeam();
-  os::Release(reinterpret_cast<uintptr_t>(team),
-              RoundToPages(sizeof(MarkTeam)));
+  os::Release(reinterpret_cast<uintptr_t>(team), kBytesOf<MarkTeam>);
 }
 
 MarkTeam::~MarkTeam() {
@@ -44,35 +42,28 @@ MarkTeam::~MarkTeam() {
     ending_ = true;
     changed_.NotifyAll();
   }
-  for (uint32_t i = 0; i < count_; i++)
-    pthread_join(helpers_[i]->thread, nullptr);
-  for (Helper* helper : helpers_) {
-    if (helper == nullptr) continue;
-    helper->~Helper();
-    os::Release(reinterpret_cast<uintptr_t>(helper),
-                RoundToPages(sizeof(Helper)));
+  for (uint32_t i = 0; i < count_; i++) {
+    pthread_join(workers_[i]->thread, nullptr);
+  }
+  for (Worker* worker : workers_) {
+    if (worker == nullptr) continue;
+    worker->~Worker();
+    os::Release(reinterpret_cast<uintptr_t>(worker), kBytesOf<Worker>);
   }
 }
 
-bool MarkTeam::Start(uint32_t helpers) {
-  while (count_ < helpers) {
-    Helper*& helper = helpers_[count_];
-    if (helper == nullptr) {
-      const uintptr_t memory = os::Allocate(RoundToPages(sizeof(Helper)));
-      if (memory == 0) return false;
-      helper = new (reinterpret_cast<void*>(memory)) Helper(this);
-    }
-    if (!StartThread(helper)) return false;
+bool MarkTeam::Start(uint32_t workers) {
+  while (count_ < workers) {
+    const uintptr_t memory = os::Allocate(kBytesOf<Worker>);
+    if (memory == 0) return false;
+    workers_[count_] = new (reinterpret_cast<void*>(memory)) Worker(this);
+    if (!StartThread(workers_[count_])) return false;
     count_++;
   }
   return true;
 }
 
-bool MarkTeam::StartThread(Helper* helper) {
-  {
-    MutexLock lock(&mutex_);
-    helper->round = round_;
-  }
+bool MarkTeam::StartThread(Worker* worker) {
   // The embedder's signals are for its own threads; a crash is for whoever
   // handles crashes.
   sigset_t blocked;
@@ -83,30 +74,30 @@ bool MarkTeam::StartThread(Helper* helper) {
   }
   pthread_sigmask(SIG_SETMASK, &blocked, &before);
   const bool started =
-      pthread_create(&helper->thread, nullptr, &Main, helper) == 0;
+      pthread_create(&worker->thread, nullptr, &Main, worker) == 0;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return started;
 }
 
 void* MarkTeam::Main(void* argument) {
   pthread_setname_np(pthread_self(), "loam marker");  // for debuggers
-  auto* helper = static_cast<Helper*>(argument);
-  helper->team->Help(helper);
+  auto* worker = static_cast<Worker*>(argument);
+  worker->team->Help(worker);
   return nullptr;
 }
 
-void MarkTeam::Help(Helper* helper) {
+void MarkTeam::Help(Worker* worker) {
   const ScopedFatalContext context(fatal_context_);
   mutex_.Lock();
   for (;;) {
-    while (round_ == helper->round && !ending_) changed_.Wait(&mutex_);
+    while (round_ == worker->round && !ending_) changed_.Wait(&mutex_);
     if (ending_) break;
-    helper->round = round_;
+    worker->round = round_;
     mutex_.Unlock();
-    helper->marker->Begin();
+    worker->marker->Begin();
     EmbedderCall("a trace or decode callback",
-                 [&] { helper->marker->DrainShared(&pool_); });
-    helper->stack.Trim();
+                 [&] { worker->marker->DrainShared(&pool_); });
+    worker->stack.Trim();
     mutex_.Lock();
     busy_--;
     if (busy_ == 0) changed_.NotifyAll();
@@ -127,7 +118,7 @@ void MarkTeam::Run(Marker* leader) {
     MutexLock lock(&mutex_);
     while (busy_ > 0) changed_.Wait(&mutex_);
   }
-  for (uint32_t i = 0; i < count_; i++) leader->Add(*helpers_[i]->marker);
+  for (uint32_t i = 0; i < count_; i++) leader->Add(*workers_[i]->marker);
 }
 
 void MarkTeam::ResetAfterFork() {

@@ -1,4 +1,4 @@
-// The threads that help a collecting thread to mark.
+// A heap's workers: threads that help a collecting thread to mark.
 //
 // They belong to one heap, from its creation to its end, and sleep between
 // collections. The collecting thread marks the roots and what they lead to on
@@ -7,7 +7,7 @@
 //
 //   asleep --Run: round_ rises--> marking --the pool is complete--> asleep
 //
-// Helpers run no code of the embedder's but trace and decode callbacks, take no
+// Workers run no code of the embedder's but trace and decode callbacks, take no
 // signals, and are no mutators. They touch the heap only while the collecting
 // thread is in Run, which holds the world stopped.
 
@@ -37,15 +37,16 @@ class MarkTeam {
   MarkTeam(const MarkTeam&) = delete;
   MarkTeam& operator=(const MarkTeam&) = delete;
 
-  // Makes up to `helpers` threads; false if it cannot have them all. Once.
-  bool Start(uint32_t helpers);
-  bool has_helpers() const { return count_ > 0; }
+  // Makes up to `workers` threads; false if it cannot have them all. Once,
+  // before the first Run.
+  bool Start(uint32_t workers);
+  bool has_workers() const { return count_ > 0; }
 
-  // The leader and all helpers mark until nothing is left to mark; the leader
+  // The leader and all workers mark until nothing is left to mark; the leader
   // has the sums afterwards. The world is stopped.
   void Run(Marker* leader) LOAM_EXCLUDES(mutex_);
 
-  // While the world is stopped for a fork, helpers sleep.
+  // While the world is stopped for a fork, workers sleep.
   void LockForFork() {
     mutex_.LockForFork();
     pool_.LockForFork();
@@ -68,8 +69,8 @@ class MarkTeam {
         fatal_context_(fatal_context) {}
   ~MarkTeam();
 
-  struct Helper {
-    explicit Helper(MarkTeam* team);
+  struct Worker {
+    explicit Worker(MarkTeam* team);
     MarkTeam* const team;
     MarkStack stack;
     Marker* marker;
@@ -79,8 +80,8 @@ class MarkTeam {
   };
 
   static void* Main(void* argument);
-  bool StartThread(Helper* helper);
-  void Help(Helper* helper) LOAM_EXCLUDES(mutex_);
+  bool StartThread(Worker* worker);
+  void Help(Worker* worker) LOAM_EXCLUDES(mutex_);
 
   PageHeap* const page_heap_;
   MemoryLedger* const ledger_;
@@ -90,13 +91,13 @@ class MarkTeam {
 
   MarkPool pool_;
   // Constant but for Start and ResetAfterFork.
-  Helper* helpers_[MarkPool::kMaxMarkers - 1] = {};
+  Worker* workers_[MarkPool::kMaxMarkers - 1] = {};
   uint32_t count_ = 0;
 
   Mutex<LockRank::kMarkTeam> mutex_;
   ConditionVariable changed_;  // round_, busy_ or ending_
   uint64_t round_ LOAM_GUARDED_BY(mutex_) = 0;
-  uint32_t busy_ LOAM_GUARDED_BY(mutex_) = 0;  // helpers not yet done
+  uint32_t busy_ LOAM_GUARDED_BY(mutex_) = 0;  // workers not yet done
   bool ending_ LOAM_GUARDED_BY(mutex_) = false;
 };
 

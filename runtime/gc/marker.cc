@@ -26,7 +26,7 @@ class MarkerFor final : public ObjectScanner<Decoder> {
       : Base(page_heap, stack, encoding) {}
 
   void Drain() override {
-    if (team_ == nullptr || !team_->has_helpers()) {
+    if (team_ == nullptr || !team_->has_workers()) {
       DrainStack<Marking::kAlone>();
     } else if (!DrainStack<Marking::kAlone>(marked_objects_ + marked_alone_)) {
       team_->Run(this);

@@ -85,6 +85,7 @@ class ObjectScanner : public Marker {
     }
   }
 
+  // Off the inner loop, so it does not ask whether others mark too.
   bool Mark(Span* span, size_t index) {
     if (!SetMark<Marking::kShared>(&span->mark_bits[index / kBitsPerWord],
                                    uint64_t{1} << (index % kBitsPerWord))) {

@@ -33,7 +33,8 @@ bool Commit(uintptr_t address, size_t bytes);
 // The pages go back to the OS; the next Commit finds zeroes.
 void Decommit(uintptr_t address, size_t bytes);
 // This memory may be backed by huge pages, kHugePageBytes at a time: fewer
-// misses of the TLB and fewer faults, at the price of memory in the last one.
+// misses of the TLB and fewer faults, at the price of memory where free pages
+// lie among used ones.
 void AllowHugePages(uintptr_t address, size_t bytes);
 void Protect(uintptr_t address, size_t bytes);
 void Release(uintptr_t address, size_t bytes);

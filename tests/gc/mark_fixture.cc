@@ -64,7 +64,7 @@ MarkFixture::MarkFixture(const ValueEncoding& encoding, size_t stack_bytes)
       << message.text;
 }
 
-void MarkFixture::AddHelpers(uint32_t count) {
+void MarkFixture::AddWorkers(uint32_t count) {
   team_ = MarkTeam::Create(&pages_, &ledger_, encoding_, stack_bytes_,
                            /*fatal_context=*/nullptr);
   ASSERT_NE(team_, nullptr);

@@ -66,7 +66,7 @@ class MarkFixture {
   MarkFixture& operator=(const MarkFixture&) = delete;
 
   // The marker is one of several from now on, and calls in the others at once.
-  void AddHelpers(uint32_t count);
+  void AddWorkers(uint32_t count);
 
   // Its words are all zero, but for type words and bitmaps.
   TestObject New(TestKind kind);
