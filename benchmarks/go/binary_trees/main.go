@@ -70,10 +70,6 @@ func main() {
 		support.FixedHeap(int64(*factor*live) + 1<<20)
 	}
 	var report support.Report
-	report.StartTiming()
-	report.SetChecksum(run(depth))
-	report.StopTiming()
-	report.Add("live_mib", live/(1<<20))
-	report.AddStatistics()
+	report.Time(live, func() uint64 { return run(depth) })
 	report.Print()
 }

@@ -100,11 +100,7 @@ func main() {
 	support.FixedHeap(int64(*factor*live) + smallestBytes<<doublings)
 	var report support.Report
 	w := newWork(*ringFlag)
-	report.StartTiming()
-	report.SetChecksum(w.run(*buffersFlag))
-	report.StopTiming()
-	report.Add("live_mib", live/(1<<20))
-	report.AddStatistics()
+	report.Time(live, func() uint64 { return w.run(*buffersFlag) })
 	report.Add("full_resident_mib", residentMiB())
 	w.drop()
 	// Collects, too.

@@ -4,7 +4,6 @@ package main
 import (
 	"flag"
 	"math/bits"
-	"sync"
 	"unsafe"
 
 	"loam/benchmarks/go/support"
@@ -135,24 +134,8 @@ func main() {
 	live := float64(*mutators * liveBytes())
 	support.FixedHeap(int64(*factor * live))
 	var report support.Report
-	checksums := make([]uint64, *mutators)
-	report.StartTiming()
-	var running sync.WaitGroup
-	for i := range checksums {
-		running.Add(1)
-		go func(i int) {
-			defer running.Done()
-			checksums[i] = newWork(uint64(i)).run()
-		}(i)
-	}
-	running.Wait()
-	report.StopTiming()
-	checksum := uint64(0)
-	for _, c := range checksums {
-		checksum += c
-	}
-	report.SetChecksum(checksum)
-	report.Add("live_mib", live/(1<<20))
-	report.AddStatistics()
+	report.TimeThreads(*mutators, live, func(i int) uint64 {
+		return newWork(uint64(i)).run()
+	})
 	report.Print()
 }

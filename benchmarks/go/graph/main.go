@@ -112,10 +112,6 @@ func main() {
 	live := float64(*nodesFlag) * bytesPerNode
 	support.FixedHeap(int64(*factor*live) + 1<<20)
 	var report support.Report
-	report.StartTiming()
-	report.SetChecksum(newWork(*nodesFlag).run(*stepsFlag))
-	report.StopTiming()
-	report.Add("live_mib", live/(1<<20))
-	report.AddStatistics()
+	report.Time(live, func() uint64 { return newWork(*nodesFlag).run(*stepsFlag) })
 	report.Print()
 }

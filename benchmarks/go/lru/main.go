@@ -5,7 +5,6 @@ package main
 import (
 	"flag"
 	"math/bits"
-	"sync"
 	"unsafe"
 
 	"loam/benchmarks/go/support"
@@ -174,24 +173,8 @@ func main() {
 	live := float64(threads * capacity * liveBytesPerEntry)
 	support.FixedHeap(int64(*factor*live) + 1<<20)
 	var report support.Report
-	checksums := make([]uint64, threads)
-	report.StartTiming()
-	var running sync.WaitGroup
-	for i := range checksums {
-		running.Add(1)
-		go func(i int) {
-			defer running.Done()
-			checksums[i] = newCache(capacity, uint64(i)).run(operations)
-		}(i)
-	}
-	running.Wait()
-	report.StopTiming()
-	checksum := uint64(0)
-	for _, c := range checksums {
-		checksum += c
-	}
-	report.SetChecksum(checksum)
-	report.Add("live_mib", live/(1<<20))
-	report.AddStatistics()
+	report.TimeThreads(threads, live, func(i int) uint64 {
+		return newCache(capacity, uint64(i)).run(operations)
+	})
 	report.Print()
 }

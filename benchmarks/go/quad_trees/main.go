@@ -127,10 +127,6 @@ func main() {
 	live := float64(treeNodes(depth) * nodeBytes)
 	support.FixedHeap(int64(*factor*live) + 1<<20)
 	var report support.Report
-	report.StartTiming()
-	report.SetChecksum(newWork(depth).run(*replacementsFlag))
-	report.StopTiming()
-	report.Add("live_mib", live/(1<<20))
-	report.AddStatistics()
+	report.Time(live, func() uint64 { return newWork(depth).run(*replacementsFlag) })
 	report.Print()
 }

@@ -136,10 +136,6 @@ func main() {
 	live := float64(*arraysFlag * *lengthFlag * liveBytesPerElement)
 	support.FixedHeap(int64(*factor*live) + 1<<20)
 	var report support.Report
-	report.StartTiming()
-	report.SetChecksum(newWork(*arraysFlag, *lengthFlag).run(*copiesFlag))
-	report.StopTiming()
-	report.Add("live_mib", live/(1<<20))
-	report.AddStatistics()
+	report.Time(live, func() uint64 { return newWork(*arraysFlag, *lengthFlag).run(*copiesFlag) })
 	report.Print()
 }

@@ -7,7 +7,6 @@ import (
 	"math"
 	"sort"
 	"strings"
-	"sync"
 	"time"
 	"unsafe"
 
@@ -240,31 +239,17 @@ func main() {
 	var report support.Report
 	sessions := make([]*session, *sessionsFlag)
 	newServer(sessions, 0).fillStore()
-	checksums := make([]uint64, threads)
 	latencies := make([][]uint32, threads)
 	for i := range latencies {
 		latencies[i] = make([]uint32, requests)
 	}
-	report.StartTiming()
-	var running sync.WaitGroup
-	for i := range checksums {
-		running.Add(1)
-		go func(i int) {
-			defer running.Done()
-			checksums[i] = newServer(sessions, uint64(i+1)).serve(i, threads, latencies[i])
-		}(i)
-	}
-	running.Wait()
-	report.StopTiming()
+	report.TimeThreads(threads, live, func(i int) uint64 {
+		return newServer(sessions, uint64(i+1)).serve(i, threads, latencies[i])
+	})
 	var all []uint32
-	checksum := uint64(0)
 	for i := range latencies {
 		all = append(all, latencies[i]...)
-		checksum += checksums[i]
 	}
 	addLatencies(&report, all)
-	report.SetChecksum(checksum)
-	report.Add("live_mib", live/(1<<20))
-	report.AddStatistics()
 	report.Print()
 }

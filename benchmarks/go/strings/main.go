@@ -141,10 +141,6 @@ func main() {
 	live := float64(*windowFlag * liveBytesPerLine)
 	support.FixedHeap(int64(*factor*live) + 1<<20)
 	var report support.Report
-	report.StartTiming()
-	report.SetChecksum(newWork(*windowFlag).run(*linesFlag))
-	report.StopTiming()
-	report.Add("live_mib", live/(1<<20))
-	report.AddStatistics()
+	report.Time(live, func() uint64 { return newWork(*windowFlag).run(*linesFlag) })
 	report.Print()
 }
