@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <new>
 
+#include "runtime/base/race_hooks.h"
 #include "runtime/checking.h"
 #include "runtime/object_allocator.h"
 #include "runtime/runtime.h"
@@ -90,6 +91,7 @@ Status Runtime::Detach(Mutator* m, ErrorMessage* message) {
   ReleaseCachesOf(m, CountTypes::kNo);
   roots_.ReleaseMutator(&m->roots);
   safepoints_.Detach(&m->safepoint);
+  AtRacePoint(RacePoint::kDetachedStillCounted);
   DestroyMutator(m);
   // Last: from here on another thread may destroy the heap.
   attached_.fetch_sub(1, std::memory_order_release);
@@ -292,8 +294,11 @@ void Runtime::ResetAfterFork(Mutator* m) {
     ReleaseCachesOf(gone, CountTypes::kNo);
     roots_.ReleaseMutator(&gone->roots);
     DestroyMutator(gone);
-    attached_.fetch_sub(1, std::memory_order_release);
   });
+  // Not counted down: a thread that was attaching or detaching may have been
+  // between the list and the count, in either direction. The pages of such a
+  // mutator, which nobody refers to, stay the child's until it ends.
+  attached_.store(1, std::memory_order_relaxed);
 }
 
 }  // namespace loam

@@ -210,7 +210,8 @@ class Runtime final : private CycleHost {
   SpanSource span_source_;
   RootSet roots_;
   Safepoints safepoints_;
-  // Mutators whose memory exists; the heap may be destroyed at 0.
+  // Mutators that host calls returned and did not detach, and any detaching
+  // whose memory still exists; the heap may be destroyed at 0.
   std::atomic<uint32_t> attached_{0};
   GcPacer pacer_;
   StoreShadow store_shadow_;

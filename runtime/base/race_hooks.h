@@ -11,10 +11,12 @@
 namespace loam {
 
 enum class RacePoint {
-  kStopRequested,    // the safepoint words are set, states not yet read
-  kLeaveNative,      // running again, safepoint word not yet read
-  kSweepTokenTaken,  // a sweeper has acquired a span, nothing done yet
-  kSpanPopped,       // a span came off an unswept list, token not yet taken
+  kStopRequested,     // the safepoint words are set, states not yet read
+  kLeaveNative,       // running again, safepoint word not yet read
+  kSweepTokenTaken,   // a sweeper has acquired a span, nothing done yet
+  kSpanPopped,        // a span came off an unswept list, token not yet taken
+  kLinkedNotRunning,  // attaching: in the heap's list, world may be stopped
+  kDetachedStillCounted,  // detaching: out of the list, memory not yet released
   kCount,
 };
 

@@ -235,6 +235,7 @@ bool Safepoints::Attach(SafepointState* m) {
     context->Link(m);
     LinkToHeap(m);
   }
+  AtRacePoint(RacePoint::kLinkedNotRunning);
   context->UnparkAll();
   return true;
 }

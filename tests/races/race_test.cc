@@ -1,6 +1,9 @@
 // Interleavings that arguments in the code speak of, each made to happen: a
 // thread is held at a named point while another does the dangerous thing.
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -232,6 +235,48 @@ TEST_F(RaceTest, SpanSweptBetweenPopAndToken) {
   for (size_t i = 0; i < kept.size(); i++) EXPECT_EQ(kept[i]->id, i * 3);
   EXPECT_EQ(loam_heap_check(m_, LOAM_CHECK_FULL, nullptr, nullptr), LOAM_OK);
   ASSERT_EQ(loam_root_remove(root), LOAM_OK);
+}
+
+// The child of a fork is the only mutator of its heap, whatever the others were
+// doing, and may destroy it.
+class ForkRaceTest : public RaceTest {
+ protected:
+  void ForkWhileAnotherIsAt(RacePoint point) {
+    Gate gate(point);
+    std::thread other([&] {
+      loam_mutator* m = nullptr;
+      ASSERT_EQ(loam_mutator_attach(heap_, "other", &m), LOAM_OK);
+      ASSERT_EQ(loam_mutator_detach(m), LOAM_OK);
+    });
+    gate.WaitUntilReached();
+    ASSERT_EQ(loam_fork_prepare(m_), LOAM_OK);
+    const pid_t child = fork();
+    if (child == 0) _exit(Child());
+    loam_fork_parent(m_);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+    gate.Open();
+    other.join();
+  }
+
+ private:
+  int Child() {
+    race_hook.store(nullptr, std::memory_order_relaxed);
+    loam_fork_child(m_);
+    if (loam_collect(m_, LOAM_COLLECT_FULL) != LOAM_OK) return 2;
+    if (loam_mutator_detach(m_) != LOAM_OK) return 3;
+    return loam_heap_destroy(heap_) == LOAM_OK ? 0 : 4;
+  }
+};
+
+TEST_F(ForkRaceTest, AnotherThreadIsAttaching) {
+  ForkWhileAnotherIsAt(RacePoint::kLinkedNotRunning);
+}
+
+TEST_F(ForkRaceTest, AnotherThreadIsDetaching) {
+  ForkWhileAnotherIsAt(RacePoint::kDetachedStillCounted);
 }
 
 #else
