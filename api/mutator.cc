@@ -5,6 +5,7 @@
 
 #include "api/internal.h"
 #include "runtime/base/embedder_call.h"
+#include "runtime/cell_run.h"
 #include "runtime/object_allocator.h"
 
 namespace loam {
@@ -229,6 +230,15 @@ void* loam_alloc(loam_mutator* m, const loam_type* type) {
 }
 
 void* loam_alloc_slow(loam_mutator* m, const loam_type* type) {
+  // Mostly the run goes on, and nobody wants anything of the mutator.
+  Mutator* mutator = Unwrap(m);
+  if (m != nullptr && type != nullptr &&
+      mutator->safepoint_word.load(std::memory_order_relaxed) == 0 &&
+      mutator->fresh_objects == nullptr) {
+    const Type& t = *Unwrap(type);
+    void* object = TakeFromRun(mutator, TypedSpanClass(t), t.cell_bytes);
+    if (object != nullptr) return object;
+  }
   return AllocateArray(m, type, 0, "loam_alloc", AllocationMode::kMayCollect);
 }
 

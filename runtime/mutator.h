@@ -24,7 +24,8 @@ namespace loam {
 
 class Runtime;
 
-// A run of free, zeroed cells, [next, limit), inside a cached span.
+// The zeroed beginning, [next, limit), of a run of free cells inside a cached
+// span. Where it ends lies anywhere in a cell.
 struct AllocationCursor {
   uintptr_t next;
   uintptr_t limit;
@@ -33,6 +34,9 @@ struct AllocationCursor {
 // What stands behind a cursor.
 struct CachedSpan {
   Span* span;
+  // The end of the cursor's run; 0 without one. From the cursor's limit on its
+  // cells are free but not zeroed yet.
+  uintptr_t run_end;
   // The list of classes used since the last cycle: 0, not on it; otherwise the
   // next class plus one, or kEndOfUsedList.
   uint32_t next_used;

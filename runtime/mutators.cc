@@ -4,8 +4,8 @@
 #include <new>
 
 #include "runtime/base/race_hooks.h"
+#include "runtime/cell_run.h"
 #include "runtime/checking.h"
-#include "runtime/object_allocator.h"
 #include "runtime/runtime.h"
 
 namespace loam {

@@ -3,15 +3,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/cell_run.h"
 #include "runtime/checking.h"
 #include "runtime/runtime.h"
 
 namespace loam {
 namespace {
-
-// Runs are cut to this many bytes, so that a run is still in the first-level
-// cache when its cells are used.
-constexpr size_t kMaxRunBytes = 8 << 10;
 
 // Objects smaller than this, without type or slots, share cells of this size.
 constexpr size_t kTinyCellBytes = 16;
@@ -68,36 +65,6 @@ void* WithMemory(Mutator* m, size_t bytes, AllocationMode mode,
   return result;
 }
 
-// Cuts the next run off the cached span; its first cell, or NULL if the span is
-// full.
-void* TakeRun(Mutator* m, SpanClass span_class, CachedSpan* cached) {
-  Span* span = cached->span;
-  const size_t start =
-      FindFirstClear(span->alloc_bits(), span->free_index(), span->cell_count);
-  if (start == span->cell_count) return nullptr;
-  const size_t cell_bytes = span->cell_bytes;
-  size_t cells = m->runtime->options().check.single_cell_runs()
-                     ? 1
-                     : std::max<size_t>(1, kMaxRunBytes / cell_bytes);
-  cells = std::min(cells, span->cell_count - start);
-  const size_t end = FindFirstSet(span->alloc_bits(), start, start + cells);
-  span->set_free_index(end);
-  const uintptr_t first = span->CellAddress(start);
-  const uintptr_t limit = span->CellAddress(end);
-  if (span->need_zero) {
-    memset(reinterpret_cast<void*>(first), 0, limit - first);
-  }
-  AllocationCursor& cursor = m->cursor(span_class);
-  cursor.next = first + cell_bytes;
-  cursor.limit = limit;
-  if (span_class >= kFirstTypedClass) {
-    const uint64_t total = uint64_t{cached->type_bytes} + (limit - first);
-    cached->type_bytes =
-        static_cast<uint32_t>(std::min<uint64_t>(total, UINT32_MAX));
-  }
-  return reinterpret_cast<void*>(first);
-}
-
 // The class's entry, committed and on the list of used ones; NULL when out of
 // memory.
 CachedSpan* UseClass(Mutator* m, SpanClass span_class) {
@@ -141,6 +108,7 @@ void* TryRefill(Mutator* m, SpanClass span_class, const Type* type) {
   if (cached == nullptr) return nullptr;
   if (cached->span != nullptr) {
     m->cursor(span_class) = {0, 0};
+    cached->run_end = 0;
     runtime->span_source()->Release(cached->span);
   }
   const size_t bytes_before =
@@ -158,13 +126,7 @@ void* TryRefill(Mutator* m, SpanClass span_class, const Type* type) {
 // A cell of a class: from the cursor, the span's next run, or another span.
 void* AllocateCell(Mutator* m, SpanClass span_class, const Type* type,
                    size_t cell_bytes, AllocationMode mode) {
-  AllocationCursor& cursor = m->cursor(span_class);
-  const uintptr_t next = cursor.next + cell_bytes;
-  if (next <= cursor.limit) {
-    void* object = reinterpret_cast<void*>(cursor.next);
-    cursor.next = next;
-    return object;
-  }
+  if (void* object = TakeFromRun(m, span_class, cell_bytes)) return object;
   CachedSpan& cached = m->cached(span_class);
   if (cached.span != nullptr) {
     if (void* object = TakeRun(m, span_class, &cached)) return object;
@@ -420,22 +382,6 @@ bool ResizeInPlace(Mutator* m, void* buffer, size_t old_bytes,
   if (new_bytes > span->object_bytes()) return false;
   memset(static_cast<char*>(buffer) + old_bytes, 0, new_bytes - old_bytes);
   return true;
-}
-
-void FlushCursorsOf(Mutator* m) {
-  m->tiny_next = 0;
-  m->tiny_limit = 0;
-  for (uint32_t next = m->first_used; next != kEndOfUsedList;) {
-    const SpanClass span_class = next - 1;
-    const CachedSpan& cached = m->cached(span_class);
-    next = cached.next_used;
-    if (cached.span == nullptr) continue;
-    AllocationCursor& cursor = m->cursor(span_class);
-    if (cursor.next != cursor.limit) {
-      cached.span->set_free_index(cached.span->CellIndex(cursor.next));
-    }
-    cursor = {0, 0};
-  }
 }
 
 }  // namespace loam

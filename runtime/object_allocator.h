@@ -1,9 +1,10 @@
 // Allocation's slow paths: from an empty cursor to a zeroed cell.
 //
 // The fast path is inlined into the embedder (api/loam_inline.h): take the next
-// cell of a run. This file makes runs, gets spans, and decides when to collect:
+// cell of a run. This file starts runs, gets spans, and decides when to
+// collect:
 //
-//   run       the next free cells of the cached span, zeroed at once
+//   run       the next free cells of the cached span (cell_run.h)
 //   refill    another span of the class, after a look at the trigger
 //   no memory a full collection; free pages to the OS; the embedder's callback
 //
@@ -42,10 +43,6 @@ void* AllocateAmbiguous(Mutator* m, size_t bytes, AllocationMode mode);
 // bytes past the old size become zero.
 bool ResizeInPlace(Mutator* m, void* buffer, size_t old_bytes,
                    size_t new_bytes);
-
-// Empties the mutator's cursors and makes its spans' free_index exact. By its
-// thread, or while it stands still.
-void FlushCursorsOf(Mutator* m);
 
 }  // namespace loam
 

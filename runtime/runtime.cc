@@ -6,9 +6,9 @@
 #include <new>
 
 #include "runtime/base/last_error.h"
+#include "runtime/cell_run.h"
 #include "runtime/checking.h"
 #include "runtime/heap/os_memory.h"
-#include "runtime/object_allocator.h"
 
 namespace loam {
 namespace {
