@@ -5,8 +5,8 @@
 
 #include "api/internal.h"
 #include "runtime/base/embedder_call.h"
-#include "runtime/cell_run.h"
 #include "runtime/object_allocator.h"
+#include "runtime/quick_allocation.h"
 
 namespace loam {
 namespace {
@@ -230,24 +230,23 @@ void* loam_alloc(loam_mutator* m, const loam_type* type) {
 }
 
 void* loam_alloc_slow(loam_mutator* m, const loam_type* type) {
-  // Mostly the run goes on, and nobody wants anything of the mutator.
-  Mutator* mutator = Unwrap(m);
-  if (m != nullptr && type != nullptr &&
-      mutator->safepoint_word.load(std::memory_order_relaxed) == 0 &&
-      mutator->fresh_objects == nullptr) {
-    const Type& t = *Unwrap(type);
-    void* object = TakeFromRun(mutator, TypedSpanClass(t), t.cell_bytes);
-    if (object != nullptr) return object;
+  if (type != nullptr) {
+    if (void* object = TakeTyped(Unwrap(m), *Unwrap(type))) return object;
   }
   return AllocateArray(m, type, 0, "loam_alloc", AllocationMode::kMayCollect);
 }
 
 void* loam_alloc_array(loam_mutator* m, const loam_type* type, size_t count) {
+  if (type != nullptr) {
+    if (void* object = TakeArray(Unwrap(m), *Unwrap(type), count))
+      return object;
+  }
   return AllocateArray(m, type, count, "loam_alloc_array",
                        AllocationMode::kMayCollect);
 }
 
 void* loam_alloc_bytes(loam_mutator* m, size_t size) {
+  if (void* object = TakeBytes(Unwrap(m), size)) return object;
   return AllocateBytes(RequireMutator(m, "loam_alloc_bytes"), size,
                        AllocationMode::kMayCollect);
 }
@@ -258,6 +257,7 @@ void* loam_alloc_bytes_unzeroed(loam_mutator* m, size_t size) {
 }
 
 void* loam_alloc_slots(loam_mutator* m, size_t count) {
+  if (void* object = TakeSlots(Unwrap(m), count)) return object;
   return AllocateSlotWords(m, count, "loam_alloc_slots",
                            AllocationMode::kMayCollect);
 }
@@ -317,22 +317,31 @@ void* loam_alloc_immortal(loam_mutator* m, const loam_type* type) {
 }
 
 void* loam_try_alloc(loam_mutator* m, const loam_type* type) {
+  if (type != nullptr) {
+    if (void* object = TakeTyped(Unwrap(m), *Unwrap(type))) return object;
+  }
   return AllocateArray(m, type, 0, "loam_try_alloc",
                        AllocationMode::kNeverCollect);
 }
 
 void* loam_try_alloc_array(loam_mutator* m, const loam_type* type,
                            size_t count) {
+  if (type != nullptr) {
+    if (void* object = TakeArray(Unwrap(m), *Unwrap(type), count))
+      return object;
+  }
   return AllocateArray(m, type, count, "loam_try_alloc_array",
                        AllocationMode::kNeverCollect);
 }
 
 void* loam_try_alloc_bytes(loam_mutator* m, size_t size) {
+  if (void* object = TakeBytes(Unwrap(m), size)) return object;
   return AllocateBytes(RequireMutator(m, "loam_try_alloc_bytes"), size,
                        AllocationMode::kNeverCollect);
 }
 
 void* loam_try_alloc_slots(loam_mutator* m, size_t count) {
+  if (void* object = TakeSlots(Unwrap(m), count)) return object;
   return AllocateSlotWords(m, count, "loam_try_alloc_slots",
                            AllocationMode::kNeverCollect);
 }

@@ -3,15 +3,12 @@
 #include <algorithm>
 #include <cstring>
 
-#include "runtime/cell_run.h"
 #include "runtime/checking.h"
+#include "runtime/quick_allocation.h"
 #include "runtime/runtime.h"
 
 namespace loam {
 namespace {
-
-// Objects smaller than this, without type or slots, share cells of this size.
-constexpr size_t kTinyCellBytes = 16;
 
 // No object can be larger; what is added to sizes up to here cannot overflow.
 constexpr size_t kMaxLargeBytes = size_t{1} << 44;
@@ -180,14 +177,10 @@ void* AllocateHeaded(Mutator* m, const Type& type, size_t bytes,
   if (size_class == kSizeClassCount) {
     return AllocateLarge(m, &type, type.scan, cell_needed, mode);
   }
-  const SpanKind kind =
-      type.has_references() ? SpanKind::kHeaded : SpanKind::kHeadedNoscan;
   const size_t cell_bytes = ClassCellBytes(size_class);
-  void* object = AllocateCell(m, ClassedSpanClass(kind, size_class), nullptr,
-                              cell_bytes, mode);
-  if (object == nullptr) return nullptr;
-  *reinterpret_cast<const Type**>(static_cast<char*>(object) + cell_bytes -
-                                  kWordBytes) = &type;
+  void* object = AllocateCell(m, ClassedSpanClass(HeadedKind(type), size_class),
+                              nullptr, cell_bytes, mode);
+  if (object != nullptr) SetTypeWord(object, cell_bytes, type);
   return object;
 }
 
@@ -227,14 +220,8 @@ void* Finish(Mutator* m, void* object) {
 
 size_t AtLeastOne(size_t bytes) { return bytes == 0 ? 1 : bytes; }
 
-// Several objects to a cell, each aligned to a word: an address with low bits
-// could not be told from a tagged value.
 void* AllocateTiny(Mutator* m, size_t bytes, AllocationMode mode) {
-  const uintptr_t at = AlignUp(m->tiny_next, kWordBytes);
-  if (m->tiny_next != 0 && at + bytes <= m->tiny_limit) {
-    m->tiny_next = at + bytes;
-    return reinterpret_cast<void*>(at);
-  }
+  if (void* object = TakeTiny(m, bytes)) return object;
   constexpr size_t kClass = SizeClassOf(kTinyCellBytes);
   static_assert(ClassCellBytes(kClass) == kTinyCellBytes);
   void* cell = AllocateCell(m, ClassedSpanClass(SpanKind::kNoscan, kClass),

@@ -130,7 +130,7 @@ constexpr size_t SizeClassOf(size_t bytes) {
 // kSizeClassCount if there is none.
 constexpr size_t AlignedSizeClassOf(size_t bytes, size_t alignment) {
   for (size_t c = SizeClassOf(bytes); c < kSizeClassCount; c++) {
-    if (kSizeClasses.classes[c].cell_bytes % alignment == 0) return c;
+    if ((kSizeClasses.classes[c].cell_bytes & (alignment - 1)) == 0) return c;
   }
   return kSizeClassCount;
 }

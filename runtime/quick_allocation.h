@@ -1,0 +1,94 @@
+// What the allocation functions try first: the next cell of the class's run,
+// when nobody waits for a safepoint and no check watches. NULL means no more
+// than that somebody has to look closer (object_allocator.h).
+//
+// All take a mutator that may be NULL, and are no safepoints.
+
+#ifndef LOAM_RUNTIME_QUICK_ALLOCATION_H_
+#define LOAM_RUNTIME_QUICK_ALLOCATION_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/cell_run.h"
+#include "runtime/span_class.h"
+
+namespace loam {
+
+// Objects smaller than this, without type or slots, share cells of this size.
+constexpr size_t kTinyCellBytes = 16;
+
+inline bool IsUnobserved(const Mutator* m) {
+  return m != nullptr &&
+         m->safepoint_word.load(std::memory_order_relaxed) == 0 &&
+         m->fresh_objects == nullptr;
+}
+
+// Of a type with typed spans.
+inline void* TakeTyped(Mutator* m, const Type& type) {
+  if (!IsUnobserved(m)) return nullptr;
+  return TakeFromRun(m, TypedSpanClass(type), type.cell_bytes);
+}
+
+// In cells of a kind that needs nothing else; `bytes` not 0.
+inline void* TakeClassed(Mutator* m, SpanKind kind, size_t bytes) {
+  if (bytes > kMaxSmallBytes || !IsUnobserved(m)) return nullptr;
+  const size_t size_class = SizeClassOf(bytes);
+  return TakeFromRun(m, ClassedSpanClass(kind, size_class),
+                     ClassCellBytes(size_class));
+}
+
+inline void* TakeSlots(Mutator* m, size_t count) {
+  if (count == 0 || count > kMaxSmallBytes / kWordBytes) return nullptr;
+  return TakeClassed(m, SpanKind::kSlots, count * kWordBytes);
+}
+
+// The last word of a headed cell.
+inline void SetTypeWord(void* object, size_t cell_bytes, const Type& type) {
+  *reinterpret_cast<const Type**>(static_cast<char*>(object) + cell_bytes -
+                                  kWordBytes) = &type;
+}
+
+inline SpanKind HeadedKind(const Type& type) {
+  return type.has_references() ? SpanKind::kHeaded : SpanKind::kHeadedNoscan;
+}
+
+// `count` elements behind the fixed part of an array type.
+inline void* TakeArray(Mutator* m, const Type& type, size_t count) {
+  size_t cell_needed;
+  if (type.is_fixed_size() || type.alignment > kCellAlignment ||
+      __builtin_mul_overflow(type.element_size, count, &cell_needed) ||
+      __builtin_add_overflow(cell_needed, type.size + kWordBytes,
+                             &cell_needed) ||
+      cell_needed > kMaxSmallBytes || !IsUnobserved(m)) {
+    return nullptr;
+  }
+  const size_t size_class = SizeClassOf(cell_needed);
+  // Cells of fewer bytes than an alignment are not all aligned to it.
+  const size_t cell_bytes = ClassCellBytes(size_class);
+  if (cell_bytes % kCellAlignment != 0) return nullptr;
+  void* object = TakeFromRun(m, ClassedSpanClass(HeadedKind(type), size_class),
+                             cell_bytes);
+  if (object != nullptr) SetTypeWord(object, cell_bytes, type);
+  return object;
+}
+
+// Several objects to a cell, each aligned to a word: an address with low bits
+// could not be told from a tagged value.
+inline void* TakeTiny(Mutator* m, size_t bytes) {
+  const uintptr_t object = AlignUp(m->tiny_next, kWordBytes);
+  if (m->tiny_next == 0 || object + bytes > m->tiny_limit) return nullptr;
+  m->tiny_next = object + bytes;
+  return reinterpret_cast<void*>(object);
+}
+
+inline void* TakeBytes(Mutator* m, size_t bytes) {
+  if (bytes >= kTinyCellBytes) {
+    return TakeClassed(m, SpanKind::kNoscan, bytes);
+  }
+  return bytes != 0 && IsUnobserved(m) ? TakeTiny(m, bytes) : nullptr;
+}
+
+}  // namespace loam
+
+#endif  // LOAM_RUNTIME_QUICK_ALLOCATION_H_
