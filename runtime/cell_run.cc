@@ -21,6 +21,18 @@ void PrefetchForWriting(uintptr_t begin, uintptr_t end) {
   }
 }
 
+void Zero(uintptr_t begin, uintptr_t end) {
+  // Between live cells runs are short, and a call costs as much as the stores.
+  constexpr size_t kShortBytes = 256;
+  if (end - begin > kShortBytes || ((begin | end) % kCellAlignment) != 0) {
+    memset(reinterpret_cast<void*>(begin), 0, end - begin);
+    return;
+  }
+  for (; begin != end; begin += kCellAlignment) {
+    __builtin_memset(reinterpret_cast<void*>(begin), 0, kCellAlignment);
+  }
+}
+
 }  // namespace
 
 void* AdvanceLimit(AllocationCursor* cursor, CachedSpan* cached,
@@ -31,7 +43,7 @@ void* AdvanceLimit(AllocationCursor* cursor, CachedSpan* cached,
   if (cached->span->need_zero) {
     PrefetchForWriting(new_limit,
                        std::min(new_limit + kZeroStepBytes, cached->run_end));
-    memset(reinterpret_cast<void*>(limit), 0, new_limit - limit);
+    Zero(limit, new_limit);
   }
   const uint64_t type_bytes = uint64_t{cached->type_bytes} + new_limit - limit;
   cached->type_bytes =
@@ -46,10 +58,12 @@ void* TakeRun(Mutator* m, SpanClass span_class, CachedSpan* cached) {
   const size_t start =
       FindFirstClear(span->alloc_bits(), span->free_index(), span->cell_count);
   if (start == span->cell_count) return nullptr;
+  // Checking modes want to see every allocation.
+  const bool single_cell =
+      (m->safepoint_word.load(std::memory_order_relaxed) & kWordAlways) != 0;
   const size_t end =
-      m->runtime->options().check.single_cell_runs()
-          ? start + 1
-          : FindFirstSet(span->alloc_bits(), start, span->cell_count);
+      single_cell ? start + 1
+                  : FindFirstSet(span->alloc_bits(), start, span->cell_count);
   span->set_free_index(end);
   const uintptr_t first = span->CellAddress(start);
   cached->run_end = span->CellAddress(end);

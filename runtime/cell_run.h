@@ -27,8 +27,13 @@ namespace loam {
 void* AdvanceLimit(AllocationCursor* cursor, CachedSpan* cached,
                    uintptr_t next);
 
-// The next cell of the class's run; NULL when that is used up. No safepoint.
-inline void* TakeFromRun(Mutator* m, SpanClass span_class, size_t cell_bytes) {
+// Begins the next run of the class's cached span; its first cell, or NULL if
+// the span is full.
+void* TakeRun(Mutator* m, SpanClass span_class, CachedSpan* cached);
+
+// The next cell of the class's cached span; NULL if that is full, or there is
+// none. No safepoint.
+inline void* TakeCell(Mutator* m, SpanClass span_class, size_t cell_bytes) {
   AllocationCursor& cursor = m->cursor(span_class);
   const uintptr_t object = cursor.next;
   const uintptr_t next = object + cell_bytes;
@@ -38,13 +43,9 @@ inline void* TakeFromRun(Mutator* m, SpanClass span_class, size_t cell_bytes) {
   }
   // Of a class that has never been used both tables read as zeroes.
   CachedSpan& cached = m->cached(span_class);
-  return next <= cached.run_end ? AdvanceLimit(&cursor, &cached, next)
-                                : nullptr;
+  if (next <= cached.run_end) return AdvanceLimit(&cursor, &cached, next);
+  return cached.span == nullptr ? nullptr : TakeRun(m, span_class, &cached);
 }
-
-// Begins the next run of the class's cached span; its first cell, or NULL if
-// the span is full.
-void* TakeRun(Mutator* m, SpanClass span_class, CachedSpan* cached);
 
 // Empties the mutator's cursors and makes its spans' free_index exact. By its
 // thread, or while it stands still.

@@ -120,14 +120,10 @@ void* TryRefill(Mutator* m, SpanClass span_class, const Type* type) {
   return cached->span == nullptr ? nullptr : TakeRun(m, span_class, cached);
 }
 
-// A cell of a class: from the cursor, the span's next run, or another span.
+// A cell of a class, from its cached span or another one.
 void* AllocateCell(Mutator* m, SpanClass span_class, const Type* type,
                    size_t cell_bytes, AllocationMode mode) {
-  if (void* object = TakeFromRun(m, span_class, cell_bytes)) return object;
-  CachedSpan& cached = m->cached(span_class);
-  if (cached.span != nullptr) {
-    if (void* object = TakeRun(m, span_class, &cached)) return object;
-  }
+  if (void* object = TakeCell(m, span_class, cell_bytes)) return object;
   const ScopedFatalContext context(m->runtime->fatal_context());
   return WithMemory(m, cell_bytes, mode,
                     [&] { return TryRefill(m, span_class, type); });

@@ -27,15 +27,15 @@ inline bool IsUnobserved(const Mutator* m) {
 // Of a type with typed spans.
 inline void* TakeTyped(Mutator* m, const Type& type) {
   if (!IsUnobserved(m)) return nullptr;
-  return TakeFromRun(m, TypedSpanClass(type), type.cell_bytes);
+  return TakeCell(m, TypedSpanClass(type), type.cell_bytes);
 }
 
 // In cells of a kind that needs nothing else; `bytes` not 0.
 inline void* TakeClassed(Mutator* m, SpanKind kind, size_t bytes) {
   if (bytes > kMaxSmallBytes || !IsUnobserved(m)) return nullptr;
   const size_t size_class = SizeClassOf(bytes);
-  return TakeFromRun(m, ClassedSpanClass(kind, size_class),
-                     ClassCellBytes(size_class));
+  return TakeCell(m, ClassedSpanClass(kind, size_class),
+                  ClassCellBytes(size_class));
 }
 
 inline void* TakeSlots(Mutator* m, size_t count) {
@@ -67,8 +67,8 @@ inline void* TakeArray(Mutator* m, const Type& type, size_t count) {
   // Cells of fewer bytes than an alignment are not all aligned to it.
   const size_t cell_bytes = ClassCellBytes(size_class);
   if (cell_bytes % kCellAlignment != 0) return nullptr;
-  void* object = TakeFromRun(m, ClassedSpanClass(HeadedKind(type), size_class),
-                             cell_bytes);
+  void* object =
+      TakeCell(m, ClassedSpanClass(HeadedKind(type), size_class), cell_bytes);
   if (object != nullptr) SetTypeWord(object, cell_bytes, type);
   return object;
 }

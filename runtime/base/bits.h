@@ -82,6 +82,20 @@ inline size_t FindFirstClear(const uint64_t* bitmap, size_t from, size_t end) {
   return end;
 }
 
+// Set bits of a word. std::popcount is a call into the compiler's library on a
+// processor without the instruction, and the oldest x86-64 has none.
+constexpr unsigned PopCount(uint64_t word) {
+#if defined(__POPCNT__) || !defined(__x86_64__)
+  return static_cast<unsigned>(std::popcount(word));
+#else
+  // Sums of neighbouring groups of 1, 2 and 4 bits, then of all bytes.
+  word -= (word >> 1) & 0x5555555555555555;
+  word = (word & 0x3333333333333333) + ((word >> 2) & 0x3333333333333333);
+  word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0f;
+  return static_cast<unsigned>((word * 0x0101010101010101) >> 56);
+#endif
+}
+
 // Set bits in [from, end).
 inline size_t CountSet(const uint64_t* bitmap, size_t from, size_t end) {
   size_t count = 0;
@@ -89,8 +103,7 @@ inline size_t CountSet(const uint64_t* bitmap, size_t from, size_t end) {
     const size_t bit = from % kBitsPerWord;
     const size_t length =
         end - from < kBitsPerWord - bit ? end - from : kBitsPerWord - bit;
-    count +=
-        std::popcount((bitmap[from / kBitsPerWord] >> bit) & LowBits(length));
+    count += PopCount((bitmap[from / kBitsPerWord] >> bit) & LowBits(length));
     from += length;
   }
   return count;

@@ -92,8 +92,8 @@ void SparseRegion::Release() {
   size_t charged = BookkeepingBytes(granules);
   const size_t total = bytes_ + charged;
   for (size_t i = 0; i < bitmap_words; i++) {
-    charged += std::popcount(committed_[i].load(std::memory_order_relaxed)) *
-               kOsPageBytes;
+    charged +=
+        PopCount(committed_[i].load(std::memory_order_relaxed)) * kOsPageBytes;
   }
   os::Release(reinterpret_cast<uintptr_t>(base_), total);
   ledger_->Refund(MemoryLedger::Use::kMetadata, charged);
