@@ -268,8 +268,9 @@ loam_status loam_collect(loam_mutator* m, loam_collect_kind kind) {
     return InvalidArgument(mutator->runtime, "loam_collect", "kind",
                            "does not exist");
   }
-  if (!mutator->runtime->Collect(mutator, CycleReason::kRequested,
-                                 /*sweep_all=*/true)) {
+  if (mutator->runtime->Collect(mutator, CycleReason::kRequested,
+                                /*sweep_all=*/true) ==
+      CycleOutcome::kDisabled) {
     return WrongState(mutator->runtime, "loam_collect", "m",
                       "collections are disabled");
   }

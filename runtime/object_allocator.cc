@@ -34,16 +34,25 @@ template <typename Attempt>
 void* WithMemory(Mutator* m, size_t bytes, AllocationMode mode,
                  Attempt&& attempt) {
   Runtime* runtime = m->runtime;
+  uint64_t cycles = runtime->cycle()->cycles();
   if (mode == AllocationMode::kMayCollect && runtime->TriggerReached()) {
-    runtime->Collect(m, CycleReason::kTrigger, /*sweep_all=*/false);
+    runtime->Collect(m, CycleReason::kTrigger, /*sweep_all=*/false, cycles);
+    cycles = runtime->cycle()->cycles();
   }
   void* result = attempt();
   if (result != nullptr || mode == AllocationMode::kNeverCollect) {
     return result;
   }
   const auto make_room = [&] {
-    runtime->Collect(m, CycleReason::kMemory, /*sweep_all=*/true);
+    CycleOutcome outcome =
+        runtime->Collect(m, CycleReason::kMemory, /*sweep_all=*/true, cycles);
     void* object = attempt();
+    if (object == nullptr && outcome == CycleOutcome::kSuperseded) {
+      // What another thread's cycle found has gone to others.
+      runtime->Collect(m, CycleReason::kMemory, /*sweep_all=*/true);
+      object = attempt();
+    }
+    cycles = runtime->cycle()->cycles();
     // Free pages in the wrong place count against the limit.
     if (object == nullptr && runtime->ReleaseMemory() > 0) object = attempt();
     return object;

@@ -155,10 +155,11 @@ Status Runtime::Destroy(ErrorMessage* message) {
 
 // ---- Collecting ------------------------------------------------------------
 
-bool Runtime::Collect(Mutator* m, CycleReason reason, bool sweep_all) {
+CycleOutcome Runtime::Collect(Mutator* m, CycleReason reason, bool sweep_all,
+                              uint64_t only_after) {
   const ScopedFatalContext context(&fatal_context_);
   EndFreshObjects(m);
-  return cycle_.Collect(&m->safepoint, reason, sweep_all);
+  return cycle_.Collect(&m->safepoint, reason, sweep_all, only_after);
 }
 
 uint64_t Runtime::CachedBytesBound() const {

@@ -89,7 +89,8 @@ class Runtime final : private CycleHost {
   // ---- Collecting
 
   // A safepoint. False while collections are disabled.
-  bool Collect(Mutator* m, CycleReason reason, bool sweep_all);
+  CycleOutcome Collect(Mutator* m, CycleReason reason, bool sweep_all,
+                       uint64_t only_after = GcCycle::kAnyCycle);
   bool TriggerReached() const {
     return counters_.live_estimate.Get() + counters_.external_bytes.Get() +
                counters_.finalizable_bytes.Get() >=

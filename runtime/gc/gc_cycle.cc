@@ -47,30 +47,32 @@ CycleTotals GcCycle::totals() {
   return totals;
 }
 
-bool GcCycle::Collect(SafepointState* self, CycleReason reason,
-                      bool sweep_all) {
-  if (is_disabled()) return false;
-  ExpectedCycle expected = {this, cycles()};
+CycleOutcome GcCycle::Collect(SafepointState* self, CycleReason reason,
+                              bool sweep_all, uint64_t only_after) {
+  if (is_disabled()) return CycleOutcome::kDisabled;
+  ExpectedCycle expected = {this, only_after};
   bool (*still_wanted)(void*) = nullptr;
-  if (reason == CycleReason::kTrigger) {
+  if (only_after != kAnyCycle) {
     still_wanted = [](void* data) {
       const auto* e = static_cast<ExpectedCycle*>(data);
-      return e->cycle->cycles() == e->number && !e->cycle->is_disabled();
+      return e->cycle->cycles() == e->number;
     };
   }
   // Most of what is left to sweep is swept before the world stops.
   parts_.sweeper->SweepAll();
   const uint64_t stop_began_ns = NowNanoseconds();
-  bool enabled = true;
+  CycleOutcome outcome = CycleOutcome::kSuperseded;
   if (parts_.safepoints->StopTheWorld(self, still_wanted, &expected)) {
     // A mutator may have disabled collections on its way to the safepoint.
-    enabled = !is_disabled();
-    if (enabled) Run(reason, stop_began_ns);
+    outcome = is_disabled() ? CycleOutcome::kDisabled : CycleOutcome::kRan;
+    if (outcome == CycleOutcome::kRan) Run(reason, stop_began_ns);
     parts_.safepoints->StartTheWorld();
   }
   Safepoints::ResumeSelf(self);
-  if (enabled && sweep_all) parts_.sweeper->SweepAllAndWait();
-  return enabled;
+  if (outcome == CycleOutcome::kRan && sweep_all) {
+    parts_.sweeper->SweepAllAndWait();
+  }
+  return outcome;
 }
 
 void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns) {

@@ -41,6 +41,12 @@ inline const char* GcPhaseName(GcPhase phase) {
 }
 
 // The values are those of loam_cycle_reason.
+enum class CycleOutcome : uint8_t {
+  kRan,
+  kSuperseded,  // another thread has run one instead
+  kDisabled,    // collections are disabled
+};
+
 enum class CycleReason : uint8_t { kTrigger, kRequested, kMemory, kStress };
 
 struct CycleInfo {
@@ -114,11 +120,14 @@ class GcCycle {
   GcCycle(const GcCycle&) = delete;
   GcCycle& operator=(const GcCycle&) = delete;
 
-  // Runs a cycle. `self` is running, on the calling thread; a safepoint. For
-  // kTrigger, does nothing if another thread has just run one. With `sweep_all`
-  // everything dead is freed or queued on return. False while collections are
-  // disabled.
-  bool Collect(SafepointState* self, CycleReason reason, bool sweep_all);
+  // Runs a cycle. `self` is running, on the calling thread; a safepoint. Of
+  // several threads with the same reason one collects: `only_after`, unless it
+  // is kAnyCycle, is what cycles() said when the reason arose, and if another
+  // thread has run one since, this one does not. With `sweep_all` everything
+  // dead is freed or queued when a cycle has run.
+  static constexpr uint64_t kAnyCycle = UINT64_MAX;
+  CycleOutcome Collect(SafepointState* self, CycleReason reason, bool sweep_all,
+                       uint64_t only_after = kAnyCycle);
 
   // Nest; while any is in effect no cycle starts.
   void Disable() { disabled_.fetch_add(1, std::memory_order_relaxed); }

@@ -35,20 +35,36 @@ Span* SpanSource::Acquire(const SpanShape& shape, MayGrow may_grow) {
   const uint32_t generation = sweeper_->generation();
   sweeper_->Register(shape.central);
   Span* span = TakeCentral(shape.central, generation);
-  if (span == nullptr) span = FreshSpan(shape, may_grow);
+  if (span == nullptr) span = FreePages(shape, generation);
+  // By now everything has been swept, by this thread or others, and spans that
+  // were skipped before, or found by them, may have free cells.
+  if (span == nullptr) span = TakeCentral(shape.central, generation);
+  if (span == nullptr && may_grow == MayGrow::kYes) {
+    span = page_heap_->AllocateSpan(shape, generation, /*may_grow=*/true);
+  }
+  if (span == nullptr) {
+    // What others are sweeping at this moment is cheaper than a collection.
+    sweeper_->SweepAllAndWait();
+    span = TakeCentral(shape.central, generation);
+    if (span == nullptr) {
+      span = page_heap_->AllocateSpan(shape, generation,
+                                      may_grow == MayGrow::kYes);
+    }
+  }
   return span == nullptr ? nullptr : Cache(span, generation);
 }
 
-Span* SpanSource::FreshSpan(const SpanShape& shape, MayGrow may_grow) {
-  const uint32_t generation = sweeper_->generation();
+// From the page heap as it is, sweeping until it has enough; NULL when all is
+// swept and no run of free pages is long enough.
+Span* SpanSource::FreePages(const SpanShape& shape, uint32_t generation) {
   Span* span = page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false);
   if (span != nullptr) return span;
   sweeper_->Reclaim(shape.pages);
   span = page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false);
   if (span != nullptr) return span;
-  // The pages freed are not adjacent: finish sweeping before growing.
+  // The pages freed are not adjacent.
   sweeper_->SweepAll();
-  return page_heap_->AllocateSpan(shape, generation, may_grow == MayGrow::kYes);
+  return page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false);
 }
 
 void SpanSource::Release(Span* span) {
@@ -74,11 +90,20 @@ void SpanSource::Release(Span* span) {
 
 Span* SpanSource::AcquireLarge(const SpanShape& shape, MayGrow may_grow) {
   sweeper_->Register(shape.central);
-  Span* span = FreshSpan(shape, may_grow);
+  const uint32_t generation = sweeper_->generation();
+  Span* span = FreePages(shape, generation);
+  if (span == nullptr && may_grow == MayGrow::kYes) {
+    span = page_heap_->AllocateSpan(shape, generation, /*may_grow=*/true);
+  }
+  if (span == nullptr) {
+    sweeper_->SweepAllAndWait();
+    span =
+        page_heap_->AllocateSpan(shape, generation, may_grow == MayGrow::kYes);
+  }
   if (span == nullptr) return nullptr;
   span->set_free_index(1);
   counters_->live_estimate.Add(span->cell_bytes);
-  shape.central->PushSwept(span, /*full=*/true, sweeper_->generation());
+  shape.central->PushSwept(span, /*full=*/true, generation);
   return span;
 }
 

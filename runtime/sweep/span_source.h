@@ -37,7 +37,7 @@ class SpanSource {
   Span* AcquireLarge(const SpanShape& shape, MayGrow may_grow);
 
  private:
-  Span* FreshSpan(const SpanShape& shape, MayGrow may_grow);
+  Span* FreePages(const SpanShape& shape, uint32_t generation);
   // From the central list, sweeping if need be; NULL if that has none.
   Span* TakeCentral(CentralSpanList* central, uint32_t generation);
   Span* Cache(Span* span, uint32_t generation);
