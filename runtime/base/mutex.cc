@@ -3,21 +3,13 @@
 #include <sched.h>
 
 #include "runtime/base/fatal.h"
+#include "runtime/base/spin.h"
 
 namespace loam {
 namespace {
 
 // Bit r: this thread holds a lock of rank r. Only debug builds maintain it.
 thread_local uint32_t held_ranks = 0;
-
-// Tells the processor that this is a spin loop.
-inline void PauseProcessor() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("isb");
-#endif
-}
 
 }  // namespace
 

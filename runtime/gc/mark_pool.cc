@@ -3,24 +3,14 @@
 #include <cstring>
 
 #include "runtime/base/fatal.h"
+#include "runtime/base/spin.h"
 
 namespace loam {
 namespace {
 
-// Some 20 us: about what it costs to put a thread to sleep and wake it again.
-constexpr int kSpins = 500;
-
 void Copy(const MarkBatch& from, MarkBatch* to) {
   to->count = from.count;
   memcpy(to->words, from.words, from.count * sizeof(from.words[0]));
-}
-
-inline void Relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
 }
 
 }  // namespace
@@ -60,7 +50,9 @@ bool MarkPool::Take(MarkBatch* batch) {
   Publish();
   if (count_ == 0 && !complete_) {
     mutex_.Unlock();
-    SpinUntilChanged();
+    Spinner spinner;
+    while (!take_again_.load(std::memory_order_relaxed) && spinner.Spin()) {
+    }
     mutex_.Lock();
   }
   while (count_ == 0 && !complete_) changed_.Wait(&mutex_);
@@ -70,13 +62,6 @@ bool MarkPool::Take(MarkBatch* batch) {
   Publish();
   mutex_.Unlock();
   return taken;
-}
-
-void MarkPool::SpinUntilChanged() const {
-  for (int i = 0; i < kSpins; i++) {
-    if (take_again_.load(std::memory_order_relaxed)) return;
-    Relax();
-  }
 }
 
 }  // namespace loam

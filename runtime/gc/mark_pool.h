@@ -52,7 +52,6 @@ class MarkPool {
  private:
   // Tells is_wanted and those who spin.
   void Publish() LOAM_REQUIRES(mutex_);
-  void SpinUntilChanged() const;
 
   Mutex<LockRank::kMarkPool> mutex_;
   ConditionVariable changed_;  // a batch has come, or marking is complete

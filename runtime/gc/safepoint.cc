@@ -5,6 +5,7 @@
 
 #include "runtime/base/fatal.h"
 #include "runtime/base/race_hooks.h"
+#include "runtime/base/spin.h"
 #include "runtime/heap/heap_constants.h"
 #include "runtime/heap/os_memory.h"
 
@@ -143,8 +144,7 @@ void ThreadContext::ParkAll() {
         continue;
       }
       m->state.store(MutatorState::kParked, std::memory_order_seq_cst);
-      m->must_notify =
-          (m->word->load(std::memory_order_seq_cst) & kWordStop) != 0;
+      m->must_notify = m->safepoints->MustNotify(m);
       notify |= m->must_notify;
     }
   }
@@ -181,7 +181,13 @@ SafepointState* ThreadContext::TryUnparkAll() {
 void ThreadContext::UnparkAll() {
   // Runs in none of the heaps while waiting for one.
   while (SafepointState* stopped = TryUnparkAll()) {
-    stopped->safepoints->WaitWhileStopped(stopped);
+    // Most stops are short.
+    Spinner spinner;
+    bool waits = true;
+    while (waits && spinner.Spin()) {
+      waits = (stopped->word->load(std::memory_order_relaxed) & kWordStop) != 0;
+    }
+    if (waits) stopped->safepoints->WaitWhileStopped(stopped);
   }
 }
 
@@ -261,9 +267,7 @@ void Safepoints::Poll(SafepointState* m) {
 
 void Safepoints::EnterNative(SafepointState* m) {
   m->state.store(MutatorState::kNative, std::memory_order_seq_cst);
-  if ((m->word->load(std::memory_order_seq_cst) & kWordStop) != 0) {
-    m->safepoints->NotifyStateChanged();
-  }
+  if (m->safepoints->MustNotify(m)) m->safepoints->NotifyStateChanged();
 }
 
 bool Safepoints::MoveToCurrentThread(SafepointState* m) {
@@ -316,18 +320,25 @@ bool Safepoints::StopTheWorld(SafepointState* self,
     m->thread.load(std::memory_order_relaxed)->RequestPoll();
   }
   AtRacePoint(RacePoint::kStopRequested);
-  for (;;) {
-    bool running = false;
-    for (SafepointState* m = first_; m != nullptr; m = m->next_in_heap) {
-      if (m != self &&
-          m->state.load(std::memory_order_seq_cst) == MutatorState::kRunning) {
-        running = true;
-        break;
-      }
-    }
-    if (!running) return true;
+  Spinner spinner;
+  while (AnotherRuns(self)) {
+    if (spinner.Spin()) continue;
+    stopper_sleeps_.store(true, std::memory_order_seq_cst);
+    if (!AnotherRuns(self)) break;
     changed_.Wait(&mutex_);
   }
+  stopper_sleeps_.store(false, std::memory_order_relaxed);
+  return true;
+}
+
+bool Safepoints::AnotherRuns(const SafepointState* self) const {
+  for (SafepointState* m = first_; m != nullptr; m = m->next_in_heap) {
+    if (m != self &&
+        m->state.load(std::memory_order_seq_cst) == MutatorState::kRunning) {
+      return true;
+    }
+  }
+  return false;
 }
 
 void Safepoints::StartTheWorld() {

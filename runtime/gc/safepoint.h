@@ -19,10 +19,14 @@
 // that becomes kRunning first stores its state, then reads its word. All four
 // are sequentially consistent, so at least one sees the other: either the
 // stopper finds the mutator running and waits, or the mutator finds kWordStop
-// and steps back to kParked before it touches anything. A mutator that stops
-// running stores its state, then reads its word, and if it finds kWordStop
-// wakes the stopper under the lock under which that has been reading states; so
-// no wake-up is lost. What a mutator wrote before it stopped is visible to the
+// and steps back to kParked before it touches anything.
+//
+// The stopper waits awake for a moment, then says that it sleeps
+// (stopper_sleeps_) and reads every state once more. A mutator that stops
+// running stores its state, then reads its word and stopper_sleeps_, and if it
+// finds both set wakes the stopper under the lock under which that has been
+// reading states; again all are sequentially consistent, so no wake-up is lost.
+// What a mutator wrote before it stopped is visible to the
 // stopper through the state (release, acquire), and what the collector wrote is
 // visible to the mutator through the word that the stopper clears.
 //
@@ -188,6 +192,7 @@ class Safepoints {
                       Forget&& forget) LOAM_NO_THREAD_SAFETY_ANALYSIS {
     mutex_.ResetAfterFork();
     changed_.ResetAfterFork();
+    stopper_sleeps_.store(false, std::memory_order_relaxed);
     for (SafepointState* m = first_; m != nullptr;) {
       SafepointState* next = m->next_in_heap;
       if (m != survivor) {
@@ -205,6 +210,12 @@ class Safepoints {
  private:
   friend class ThreadContext;
 
+  // After `m` has ceased to run: whether a stopper sleeps until it is told.
+  bool MustNotify(const SafepointState* m) const {
+    return (m->word->load(std::memory_order_seq_cst) & kWordStop) != 0 &&
+           stopper_sleeps_.load(std::memory_order_seq_cst);
+  }
+  bool AnotherRuns(const SafepointState* self) const LOAM_REQUIRES(mutex_);
   // Wakes a stopper that may be waiting for a state to change.
   void NotifyStateChanged() LOAM_EXCLUDES(mutex_);
   // Whether a stop by somebody else than `m` is on.
@@ -220,6 +231,8 @@ class Safepoints {
   // Who has stopped the world, or is about to, and how often; NULL: nobody.
   SafepointState* stopper_ LOAM_GUARDED_BY(mutex_) = nullptr;
   uint32_t stop_depth_ LOAM_GUARDED_BY(mutex_) = 0;
+  // The stopper waits for changed_. Written under mutex_; see "Why it is safe".
+  std::atomic<bool> stopper_sleeps_{false};
   std::atomic<uint32_t> mutator_count_{0};  // relaxed: a statistic
 };
 
