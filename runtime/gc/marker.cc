@@ -139,7 +139,7 @@ class MarkerFor final : public ObjectScanner<Decoder> {
       case ScanKind::kNoscan:
         return;
       case ScanKind::kMasks:
-        ScanMasksInLoop(loop, cell, span->pointer_mask, span->value_mask);
+        Base::template ScanInSpan<kMarking>(loop, *span, cell);
         return;
       case ScanKind::kHeaded: {
         const Type* type = *span->TypeWord(cell);

@@ -45,7 +45,7 @@ class Marker : public Tracer {
  public:
   // Makes a marker for the encoding in `storage` (kStorageBytes, aligned like a
   // cache line).
-  static constexpr size_t kStorageBytes = 4096;
+  static constexpr size_t kStorageBytes = 8192;
   static Marker* Create(void* storage, PageHeap* page_heap, MarkStack* stack,
                         const ValueEncoding& encoding);
 
