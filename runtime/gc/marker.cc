@@ -41,13 +41,15 @@ class MarkerFor final : public ObjectScanner<Decoder> {
   }
 
   void DrainShared(MarkPool* pool) override {
+    marks_together_ = true;
     for (;;) {
       DrainStack<Marking::kShared>(UINT64_MAX, pool);
       stack_->Rewind();
       MarkBatch batch;
-      if (!pool->Take(&batch)) return;
+      if (!pool->Take(&batch)) break;
       for (size_t i = 0; i < batch.count; i++) Resume(batch.words[i]);
     }
+    marks_together_ = false;
   }
 
  private:
@@ -56,6 +58,7 @@ class MarkerFor final : public ObjectScanner<Decoder> {
   using Base::marked_alone_;
   using Base::marked_objects_;
   using Base::MarkForRescan;
+  using Base::marks_together_;
   using Base::page_heap_;
   using Base::rescan_rounds_;
   using Base::SaveLoop;
@@ -127,11 +130,7 @@ class MarkerFor final : public ObjectScanner<Decoder> {
     }
     const uint32_t index = span->CellIndex(entry.address);
     if (__builtin_expect(index >= span->cell_count, 0)) return;
-    if (!Base::template SetMark<kMarking>(
-            &span->mark_bits[index / kBitsPerWord],
-            uint64_t{1} << (index % kBitsPerWord))) {
-      return;
-    }
+    if (!Base::template SetMark<kMarking>(span->mark_bits, index)) return;
     loop->marked_bytes += span->cell_bytes;
     loop->marked_objects++;
     const uintptr_t cell = span->CellAddress(index);
@@ -139,7 +138,7 @@ class MarkerFor final : public ObjectScanner<Decoder> {
       case ScanKind::kNoscan:
         return;
       case ScanKind::kMasks:
-        Base::template ScanInSpan<kMarking>(loop, *span, cell);
+        Base::template ScanInSpan<kMarking>(loop, *span, index);
         return;
       case ScanKind::kHeaded: {
         const Type* type = *span->TypeWord(cell);
