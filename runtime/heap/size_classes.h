@@ -33,9 +33,8 @@ constexpr size_t SpanPagesForCell(size_t cell_bytes) {
 // The same for typed spans. A type that has them allocates much, so these are
 // larger where pages are few: a span is taken, swept and given back as often as
 // its objects are many, and a tenth of the time of programs that mostly
-// allocate went there (docs/allocation.md). Not larger still: all of a span's
-// free cells are zeroed at once, and should stay in the first-level cache until
-// used.
+// allocate went there (docs/allocation.md). Not larger still: each mutator
+// keeps one for each type, and one live object keeps it from other types.
 constexpr size_t TypedSpanPages(size_t cell_bytes) {
   constexpr size_t kUsualPages = 4;
   const size_t fewest = SpanPagesForCell(cell_bytes);
