@@ -93,7 +93,9 @@ extern "C" {
 #define LOAM_LIKELY(x) __builtin_expect(!!(x), 1)
 #define LOAM_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* A run of free, zeroed cells: [next, limit). Owned by the mutator's thread. */
+/* Free cells from `next` on, zeroed up to `limit`, which may lie inside a cell:
+ * compare with the end of the cell that is wanted, as below. Owned by the
+ * mutator's thread. */
 typedef struct loam_cursor {
   uintptr_t next;
   uintptr_t limit;
