@@ -252,6 +252,7 @@ void* loam_alloc_bytes(loam_mutator* m, size_t size) {
 }
 
 void* loam_alloc_bytes_unzeroed(loam_mutator* m, size_t size) {
+  if (void* object = TakeBytes(Unwrap(m), size)) return object;
   return AllocateUnzeroedBytes(RequireMutator(m, "loam_alloc_bytes_unzeroed"),
                                size, AllocationMode::kMayCollect);
 }

@@ -163,13 +163,19 @@ def pause_limit_ms(shape):
     return round(0.2 + (8 * objects + 1 * references) / 1e6, 1)
 
 
+# Boehm's collector has no such setting, and Go's leaves it to the system.
+HUGE_PAGES = Variant(
+    "loam, huge pages", "loam", environment={"LOAM_HUGE_PAGES": "1"}
+)
+
+
 def mark(shape, live):
     return Case(
         name=f"mark/{shape}/{live}%-live",
         workload="mark",
         arguments=f"--shape={shape} --live={live} --collections=3",
         quick_arguments="--objects=1000000",
-        peers=("loam", "boehm", GO_ONE_PROCESSOR),
+        peers=("loam", HUGE_PAGES, "boehm", GO_ONE_PROCESSOR),
         metrics=(MARK, "collect_ns_per_object", "cpu_ms", "longest_pause_ms"),
         bars=(
             Bar(MARK, "boehm", RATIO_TO_BOEHM.get((shape, live), 0.4)),

@@ -114,7 +114,6 @@ class SpanScanner : public MarkerBase<Decoder> {
     const size_t cell_bytes = span.cell_bytes;
     const size_t bytes = span.cell_count * cell_bytes;
     const uint64_t magic = span.divide_magic;
-    uint64_t* const mark_bits = span.mark_bits;
     const uint64_t pointer_mask = span.pointer_mask;
     const uint64_t value_mask = span.value_mask;
     const uintptr_t lowest = loop->lowest;
@@ -123,6 +122,7 @@ class SpanScanner : public MarkerBase<Decoder> {
     // No cell comes twice, so there is room for all.
     uint16_t* const queue = cells_inside_;
     size_t tail = count;
+    WordOfMarks<kMarking> marks(span.mark_bits);
     const auto visit = [&](uintptr_t address) __attribute__((always_inline)) {
       const uintptr_t offset = address - base;
       if (offset >= bytes) {
@@ -130,7 +130,7 @@ class SpanScanner : public MarkerBase<Decoder> {
         return;
       }
       const size_t index = (offset * magic) >> 32;
-      if (!Base::template SetMark<kMarking>(mark_bits, index)) return;
+      if (!marks.Set(index)) return;
       __builtin_prefetch(reinterpret_cast<const void*>(address));
       queue[tail++] = static_cast<uint16_t>(index);
     };
@@ -159,8 +159,9 @@ class SpanScanner : public MarkerBase<Decoder> {
       }
     }
     loop->top = top;
-    loop->marked_objects += tail - count;
-    loop->marked_bytes += (tail - count) * cell_bytes;
+    const size_t marked = tail - count - marks.Finish();
+    loop->marked_objects += marked;
+    loop->marked_bytes += marked * cell_bytes;
   }
 
   // Every word in [from, to), the last first.
@@ -220,20 +221,22 @@ class SpanScanner : public MarkerBase<Decoder> {
     const uintptr_t base = span->base;
     const size_t bytes = span->cell_count * span->cell_bytes;
     size_t count = 0;
+    WordOfMarks<kMarking> marks(span->mark_bits);
     uintptr_t slot = to;
     for (; slot != from; slot -= kWordBytes) {
       const uintptr_t address = decode(Load(slot - kWordBytes));
       if (address - base >= bytes) break;
       const uint32_t index = span->CellIndex(address);
-      if (!Base::template SetMark<kMarking>(span->mark_bits, index)) continue;
+      if (!marks.Set(index)) continue;
       if (has_references) {
         __builtin_prefetch(reinterpret_cast<const void*>(address));
         cells_inside_[count] = static_cast<uint16_t>(index);
       }
       count++;
     }
-    marked_objects_ += count;
-    marked_bytes_ += count * span->cell_bytes;
+    const size_t marked = count - marks.Finish();
+    marked_objects_ += marked;
+    marked_bytes_ += marked * span->cell_bytes;
     if (has_references) {
       Loop loop = LoadLoop();
       ScanInsideSpan<kMarking>(&loop, *span, count);
@@ -246,6 +249,56 @@ class SpanScanner : public MarkerBase<Decoder> {
   bool marks_together_ = false;
 
  private:
+  // The mark bits of a span for one who sets many of them. An atomic operation
+  // for each would cost more than all the rest, so several markers set them a
+  // word at a time: the one at hand is published when the next one is wanted.
+  // Until then another marker may set the same bits, and both scan the objects:
+  // that is harmless, but they are to be counted once.
+  template <Marking kMarking>
+  class WordOfMarks {
+   public:
+    explicit WordOfMarks(uint64_t* mark_bits) : mark_bits_(mark_bits) {}
+
+    // False if it is set, as far as one can see.
+    __attribute__((always_inline)) bool Set(size_t index) {
+      if constexpr (kMarking == Marking::kAlone) {
+        return Base::template SetMark<kMarking>(mark_bits_, index);
+      }
+      uint64_t* const word = &mark_bits_[index / kBitsPerWord];
+      const uint64_t bit = uint64_t{1} << (index % kBitsPerWord);
+      if (word != word_) {
+        Publish();
+        word_ = word;
+        seen_ =
+            std::atomic_ref<uint64_t>(*word).load(std::memory_order_relaxed);
+      }
+      if (((seen_ | fresh_) & bit) != 0) return false;
+      fresh_ |= bit;
+      return true;
+    }
+
+    // How many of those that were set others had set too.
+    size_t Finish() {
+      Publish();
+      return set_twice_;
+    }
+
+   private:
+    void Publish() {
+      if (fresh_ == 0) return;
+      const uint64_t before = std::atomic_ref<uint64_t>(*word_).fetch_or(
+          fresh_, std::memory_order_relaxed);
+      set_twice_ += PopCount(before & fresh_);
+      fresh_ = 0;
+    }
+
+    uint64_t* const mark_bits_;
+    uint64_t* word_ = nullptr;
+    uint64_t seen_ = 0;   // of word_
+    uint64_t fresh_ = 0;  // set, not yet published
+    size_t set_twice_ = 0;
+  };
+
   // Of ScanInsideSpan: cells of the span that are marked; those from its head
   // on have not been scanned.
   uint16_t cells_inside_[kMaxSpanCells];
