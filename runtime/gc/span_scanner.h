@@ -48,6 +48,12 @@ class SpanScanner : public MarkerBase<Decoder> {
     }
   }
 
+  // Of all cells of a span. (Span::page_count lies on a cache line that marking
+  // does not have.)
+  static size_t CellsBytes(const Span& span) {
+    return span.cell_count * span.cell_bytes;
+  }
+
   // True if a reference leads into [base, base + bytes).
   __attribute__((always_inline)) bool ScanMasksInLoop(
       Loop* loop, uintptr_t object, uint64_t pointers, uint64_t values,
@@ -94,7 +100,7 @@ class SpanScanner : public MarkerBase<Decoder> {
                                                  uint32_t index) {
     uintptr_t* const top = loop->top;
     if (ScanMasksInLoop(loop, span.CellAddress(index), span.pointer_mask,
-                        span.value_mask, span.base, span.bytes())) {
+                        span.value_mask, span.base, CellsBytes(span))) {
       loop->top = top;
       cells_inside_[0] = static_cast<uint16_t>(index);
       ScanInsideSpan<kMarking>(loop, span, 1);
@@ -112,7 +118,7 @@ class SpanScanner : public MarkerBase<Decoder> {
                                                 size_t count) {
     const uintptr_t base = span.base;
     const size_t cell_bytes = span.cell_bytes;
-    const size_t bytes = span.cell_count * cell_bytes;
+    const size_t bytes = CellsBytes(span);
     const uint64_t magic = span.divide_magic;
     const uint64_t pointer_mask = span.pointer_mask;
     const uint64_t value_mask = span.value_mask;
@@ -219,7 +225,7 @@ class SpanScanner : public MarkerBase<Decoder> {
     }
     const bool has_references = span->scan == ScanKind::kMasks;
     const uintptr_t base = span->base;
-    const size_t bytes = span->cell_count * span->cell_bytes;
+    const size_t bytes = CellsBytes(*span);
     size_t count = 0;
     WordOfMarks<kMarking> marks(span->mark_bits);
     uintptr_t slot = to;
