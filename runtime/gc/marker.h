@@ -20,7 +20,8 @@
 // While a marker is alone, mark bits are plain memory. When it finds that there
 // is much to mark (kMarkedAlone objects and no end), it calls in its team, if
 // it has one: from then on all of them set mark bits by atomic operations, and
-// whoever sets a bit scans the object. Relaxed order suffices: what a marker
+// whoever sets a bit scans the object (inside a span two may do so, see
+// span_scanner.h). Relaxed order suffices: what a marker
 // reads of an object was written before the world stopped, and references
 // travel through the pool's lock. Counts are summed, and mark bits plain memory
 // again, after all have met (MarkTeam::Run).
