@@ -134,7 +134,7 @@ TEST_P(SpanScannerTest, RunsOfNeighboursOfEveryKind) {
       MarkFixture::Store(object.slots[1], run[random_.Below(count)].address);
     }
     reached.insert(reached.end(), run.begin(), run.end());
-    ASSERT_LE(slot + 2 * 100, array.slots.size());
+    ASSERT_LE(slot + 200, array.slots.size());
   }
   MarkFrom(array.address);
   for (const TestObject& object : reached) {

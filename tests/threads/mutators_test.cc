@@ -329,6 +329,28 @@ TEST(MutatorsTest, StatisticsAddUpAtAnyMoment) {
   EXPECT_GT(answers, 100u);
 }
 
+// Threads that reach the trigger, or the heap's end, together need one cycle
+// and not one each.
+TEST(MutatorsTest, ThreadsThatRunOutTogetherCollectOnce) {
+  constexpr uint64_t kHeapBytes = 32 << 20;
+  constexpr uint64_t kHeapsPerThread = 8;
+  constexpr int kThreads = 4;
+  loam_options options = TestOptions();
+  options.policy = LOAM_POLICY_FIXED;
+  options.fixed_heap_size = kHeapBytes;
+  TestHeap heap(options);
+  RunThreads(heap, kThreads, [](loam_mutator* m, int) {
+    for (uint64_t i = 0; i < kHeapsPerThread * kHeapBytes / 64; i++) {
+      ASSERT_NE(loam_alloc_bytes(m, 64), nullptr);
+    }
+  });
+  const uint64_t cycles = heap.Stats().cycles;
+  constexpr uint64_t kHeaps = kThreads * kHeapsPerThread;
+  EXPECT_GE(cycles, kHeaps - 2);
+  // Some space is lost in caches.
+  EXPECT_LE(cycles, kHeaps + kHeaps / 8);
+}
+
 // Once loam_gc_disable has returned, no collection starts until enable.
 TEST(MutatorsTest, GcDisableMeansNoCollection) {
   TestHeap heap;
