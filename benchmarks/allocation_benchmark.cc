@@ -87,6 +87,13 @@ void TypedByCall(benchmark::State& state) {
             [&] { return allocate_typed_by_call(heap.m(), type, kBatch); });
 }
 
+void Many(benchmark::State& state) {
+  BenchmarkHeap heap;
+  const loam_type* type =
+      Register(heap, static_cast<size_t>(state.range(0)), false);
+  RunOnLoam(state, heap, [&] { return allocate_many(heap.m(), type, kBatch); });
+}
+
 void Bytes(benchmark::State& state) {
   BenchmarkHeap heap;
   const auto size = static_cast<size_t>(state.range(0));
@@ -143,6 +150,7 @@ void Sizes(benchmark::internal::Benchmark* benchmark) {
 
 BENCHMARK(Typed)->Name("allocate_typed")->Apply(Sizes);
 BENCHMARK(TypedByCall)->Name("allocate_typed_by_call")->Apply(Sizes);
+BENCHMARK(Many)->Name("allocate_many")->Apply(Sizes);
 BENCHMARK(Bytes)->Name("allocate_bytes")->Apply(Sizes);
 BENCHMARK(Slots)->Name("allocate_slots")->Apply(Sizes);
 BENCHMARK(Array)->Name("allocate_array")->Apply(Sizes);

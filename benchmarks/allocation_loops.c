@@ -26,6 +26,19 @@ size_t allocate_typed_by_call(loam_mutator* m, const loam_type* type,
   ALLOCATE(count, loam_alloc(m, type));
 }
 
+size_t allocate_many(loam_mutator* m, const loam_type* type, size_t count) {
+  void* objects[64];
+  size_t done = 0;
+  while (done < count) {
+    const size_t wanted = count - done < 64 ? count - done : 64;
+    const size_t got = loam_alloc_many(m, type, wanted, objects);
+    if (got == 0) break;
+    for (size_t i = 0; i < got; i++) KEEP(objects[i]);
+    done += got;
+  }
+  return done;
+}
+
 size_t allocate_bytes(loam_mutator* m, size_t size, size_t count) {
   ALLOCATE(count, loam_alloc_bytes(m, size));
 }

@@ -15,6 +15,9 @@ size_t allocate_typed(loam_mutator* m, const loam_type* type, size_t count);
 size_t allocate_typed_by_call(loam_mutator* m, const loam_type* type,
                               size_t count);
 
+/* The same, 64 at a time by loam_alloc_many. */
+size_t allocate_many(loam_mutator* m, const loam_type* type, size_t count);
+
 /* No type: `size` bytes without references, `words` values. */
 size_t allocate_bytes(loam_mutator* m, size_t size, size_t count);
 size_t allocate_slots(loam_mutator* m, size_t words, size_t count);

@@ -53,6 +53,24 @@ inline SpanKind HeadedKind(const Type& type) {
   return type.has_references() ? SpanKind::kHeaded : SpanKind::kHeadedNoscan;
 }
 
+// Up to `count` objects of a type with typed spans: those that are zeroed
+// already. The cursor goes through memory once for all of them.
+inline size_t TakeManyTyped(Mutator* m, const Type& type, size_t count,
+                            void** out) {
+  if (!IsUnobserved(m)) return 0;
+  AllocationCursor& cursor = m->cursor(TypedSpanClass(type));
+  const uintptr_t limit = cursor.limit;
+  const size_t cell_bytes = type.cell_bytes;
+  uintptr_t next = cursor.next;
+  size_t taken = 0;
+  for (; taken < count && next + cell_bytes <= limit; taken++) {
+    out[taken] = reinterpret_cast<void*>(next);
+    next += cell_bytes;
+  }
+  if (taken > 0) cursor.next = next;
+  return taken;
+}
+
 // `count` elements behind the fixed part of an array type.
 inline void* TakeArray(Mutator* m, const Type& type, size_t count) {
   size_t cell_needed;
