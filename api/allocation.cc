@@ -1,6 +1,8 @@
 // Allocation: each function tries the next cell of its class first
 // (quick_allocation.h), then checks its arguments and goes the long way.
 
+#include <cstring>
+
 #include "api/internal.h"
 #include "runtime/object_allocator.h"
 #include "runtime/quick_allocation.h"
@@ -32,8 +34,8 @@ void CheckType(Mutator* m, const loam_type* type, const char* call) {
   }
 }
 
-void* AllocateArray(loam_mutator* m, const loam_type* type, size_t count,
-                    const char* call, AllocationMode mode) {
+void* AllocateChecked(loam_mutator* m, const loam_type* type, size_t count,
+                      const char* call, AllocationMode mode) {
   Mutator* mutator = RequireMutator(m, call);
   CheckType(mutator, type, call);
   const Type& t = *Unwrap(type);
@@ -53,8 +55,23 @@ void* AllocateArray(loam_mutator* m, const loam_type* type, size_t count,
   return AllocateObject(mutator, t, bytes, mode);
 }
 
-void* AllocateSlotWords(loam_mutator* m, size_t count, const char* call,
-                        AllocationMode mode) {
+inline void* NewObject(loam_mutator* m, const loam_type* type, size_t count,
+                       const char* call, AllocationMode mode) {
+  void* object =
+      type != nullptr ? TakeObject(Unwrap(m), *Unwrap(type), count) : nullptr;
+  return object != nullptr ? object
+                           : AllocateChecked(m, type, count, call, mode);
+}
+
+inline void* NewBytes(loam_mutator* m, size_t size, const char* call,
+                      AllocationMode mode) {
+  if (void* object = TakeBytes(Unwrap(m), size)) return object;
+  return AllocateBytes(RequireMutator(m, call), size, mode);
+}
+
+void* NewSlots(loam_mutator* m, size_t count, const char* call,
+               AllocationMode mode) {
+  if (void* object = TakeSlots(Unwrap(m), count)) return object;
   Mutator* mutator = RequireMutator(m, call);
   size_t bytes;
   if (__builtin_mul_overflow(count, sizeof(loam_word), &bytes)) {
@@ -75,25 +92,16 @@ void* loam_alloc(loam_mutator* m, const loam_type* type) {
 }
 
 void* loam_alloc_slow(loam_mutator* m, const loam_type* type) {
-  if (type != nullptr) {
-    if (void* object = TakeTyped(Unwrap(m), *Unwrap(type))) return object;
-  }
-  return AllocateArray(m, type, 0, "loam_alloc", AllocationMode::kMayCollect);
+  return NewObject(m, type, 0, "loam_alloc", AllocationMode::kMayCollect);
 }
 
 void* loam_alloc_array(loam_mutator* m, const loam_type* type, size_t count) {
-  if (type != nullptr) {
-    if (void* object = TakeArray(Unwrap(m), *Unwrap(type), count))
-      return object;
-  }
-  return AllocateArray(m, type, count, "loam_alloc_array",
-                       AllocationMode::kMayCollect);
+  return NewObject(m, type, count, "loam_alloc_array",
+                   AllocationMode::kMayCollect);
 }
 
 void* loam_alloc_bytes(loam_mutator* m, size_t size) {
-  if (void* object = TakeBytes(Unwrap(m), size)) return object;
-  return AllocateBytes(RequireMutator(m, "loam_alloc_bytes"), size,
-                       AllocationMode::kMayCollect);
+  return NewBytes(m, size, "loam_alloc_bytes", AllocationMode::kMayCollect);
 }
 
 void* loam_alloc_bytes_unzeroed(loam_mutator* m, size_t size) {
@@ -103,9 +111,7 @@ void* loam_alloc_bytes_unzeroed(loam_mutator* m, size_t size) {
 }
 
 void* loam_alloc_slots(loam_mutator* m, size_t count) {
-  if (void* object = TakeSlots(Unwrap(m), count)) return object;
-  return AllocateSlotWords(m, count, "loam_alloc_slots",
-                           AllocationMode::kMayCollect);
+  return NewSlots(m, count, "loam_alloc_slots", AllocationMode::kMayCollect);
 }
 
 void* loam_alloc_bitmap(loam_mutator* m, size_t size,
@@ -165,33 +171,23 @@ void* loam_alloc_immortal(loam_mutator* m, const loam_type* type) {
 }
 
 void* loam_try_alloc(loam_mutator* m, const loam_type* type) {
-  if (type != nullptr) {
-    if (void* object = TakeTyped(Unwrap(m), *Unwrap(type))) return object;
-  }
-  return AllocateArray(m, type, 0, "loam_try_alloc",
-                       AllocationMode::kNeverCollect);
+  return NewObject(m, type, 0, "loam_try_alloc", AllocationMode::kNeverCollect);
 }
 
 void* loam_try_alloc_array(loam_mutator* m, const loam_type* type,
                            size_t count) {
-  if (type != nullptr) {
-    if (void* object = TakeArray(Unwrap(m), *Unwrap(type), count))
-      return object;
-  }
-  return AllocateArray(m, type, count, "loam_try_alloc_array",
-                       AllocationMode::kNeverCollect);
+  return NewObject(m, type, count, "loam_try_alloc_array",
+                   AllocationMode::kNeverCollect);
 }
 
 void* loam_try_alloc_bytes(loam_mutator* m, size_t size) {
-  if (void* object = TakeBytes(Unwrap(m), size)) return object;
-  return AllocateBytes(RequireMutator(m, "loam_try_alloc_bytes"), size,
-                       AllocationMode::kNeverCollect);
+  return NewBytes(m, size, "loam_try_alloc_bytes",
+                  AllocationMode::kNeverCollect);
 }
 
 void* loam_try_alloc_slots(loam_mutator* m, size_t count) {
-  if (void* object = TakeSlots(Unwrap(m), count)) return object;
-  return AllocateSlotWords(m, count, "loam_try_alloc_slots",
-                           AllocationMode::kNeverCollect);
+  return NewSlots(m, count, "loam_try_alloc_slots",
+                  AllocationMode::kNeverCollect);
 }
 
 void* loam_resize_bytes(loam_mutator* m, void* buffer, size_t old_size,
@@ -205,16 +201,6 @@ void* loam_resize_bytes(loam_mutator* m, void* buffer, size_t old_size,
     memcpy(resized, buffer, old_size < new_size ? old_size : new_size);
   }
   return resized;
-}
-
-const loam_type* loam_type_of(loam_heap* heap, const void* object) {
-  RequireNonNull(heap, "loam_type_of", "heap");
-  Span* span;
-  uintptr_t cell;
-  if (!Unwrap(heap)->FindObject(Address(object), &span, &cell)) return nullptr;
-  const Type* type = span->TypeOf(cell);
-  return type == nullptr || (type->flags & kTypeInternal) != 0 ? nullptr
-                                                               : Wrap(type);
 }
 
 }  // extern "C"

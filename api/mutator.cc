@@ -1,8 +1,6 @@
 // Mutators, safepoints and stores: the functions behind loam_inline.h, and
 // those too large to inline.
 
-#include <cstring>
-
 #include "api/internal.h"
 #include "runtime/base/embedder_call.h"
 

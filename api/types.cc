@@ -129,4 +129,14 @@ const char* loam_type_name(const loam_type* type) {
   return Unwrap(type)->name;
 }
 
+const loam_type* loam_type_of(loam_heap* heap, const void* object) {
+  RequireNonNull(heap, "loam_type_of", "heap");
+  Span* span;
+  uintptr_t cell;
+  if (!Unwrap(heap)->FindObject(Address(object), &span, &cell)) return nullptr;
+  const Type* type = span->TypeOf(cell);
+  return type == nullptr || (type->flags & kTypeInternal) != 0 ? nullptr
+                                                               : Wrap(type);
+}
+
 }  // extern "C"

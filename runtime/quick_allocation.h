@@ -2,7 +2,7 @@
 // when nobody waits for a safepoint and no check watches. NULL means no more
 // than that somebody has to look closer (object_allocator.h).
 //
-// All take a mutator that may be NULL, and are no safepoints.
+// None is a safepoint. All but TakeTiny take a mutator that may be NULL.
 
 #ifndef LOAM_RUNTIME_QUICK_ALLOCATION_H_
 #define LOAM_RUNTIME_QUICK_ALLOCATION_H_
@@ -18,6 +18,7 @@ namespace loam {
 // Objects smaller than this, without type or slots, share cells of this size.
 constexpr size_t kTinyCellBytes = 16;
 
+// Whether `m` exists, nobody waits for it, and nobody watches.
 inline bool IsUnobserved(const Mutator* m) {
   return m != nullptr &&
          m->safepoint_word.load(std::memory_order_relaxed) == 0 &&
@@ -74,7 +75,7 @@ inline size_t TakeManyTyped(Mutator* m, const Type& type, size_t count,
 // `count` elements behind the fixed part of an array type.
 inline void* TakeArray(Mutator* m, const Type& type, size_t count) {
   size_t cell_needed;
-  if (type.is_fixed_size() || type.alignment > kCellAlignment ||
+  if (type.alignment > kCellAlignment ||
       __builtin_mul_overflow(type.element_size, count, &cell_needed) ||
       __builtin_add_overflow(cell_needed, type.size + kWordBytes,
                              &cell_needed) ||
@@ -89,6 +90,12 @@ inline void* TakeArray(Mutator* m, const Type& type, size_t count) {
       TakeCell(m, ClassedSpanClass(HeadedKind(type), size_class), cell_bytes);
   if (object != nullptr) SetTypeWord(object, cell_bytes, type);
   return object;
+}
+
+// Of any registered type; `count` 0 for one of fixed size.
+inline void* TakeObject(Mutator* m, const Type& type, size_t count) {
+  if (!type.is_fixed_size()) return TakeArray(m, type, count);
+  return count == 0 ? TakeTyped(m, type) : nullptr;
 }
 
 // Several objects to a cell, each aligned to a word: an address with low bits

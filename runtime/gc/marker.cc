@@ -138,7 +138,7 @@ class MarkerFor final : public ObjectScanner<Decoder> {
       case ScanKind::kNoscan:
         return;
       case ScanKind::kMasks:
-        Base::template ScanInSpan<kMarking>(loop, *span, index);
+        Base::template ScanCell<kMarking>(loop, *span, index);
         return;
       case ScanKind::kHeaded: {
         const Type* type = *span->TypeWord(cell);

@@ -94,10 +94,10 @@ class SpanScanner : public MarkerBase<Decoder> {
     return leads_inside;
   }
 
-  // Scans a marked object of a span with masks.
+  // Scans a marked object of a span with masks, and what it leads to inside.
   template <Marking kMarking>
-  __attribute__((always_inline)) void ScanInSpan(Loop* loop, const Span& span,
-                                                 uint32_t index) {
+  __attribute__((always_inline)) void ScanCell(Loop* loop, const Span& span,
+                                               uint32_t index) {
     uintptr_t* const top = loop->top;
     if (ScanMasksInLoop(loop, span.CellAddress(index), span.pointer_mask,
                         span.value_mask, span.base, CellsBytes(span))) {
@@ -172,26 +172,24 @@ class SpanScanner : public MarkerBase<Decoder> {
 
   // Every word in [from, to), the last first.
   void ScanPointers(uintptr_t from, uintptr_t to) {
-    const auto decode = [](uintptr_t word) { return word; };
-    if (marks_together_) {
-      ScanWords<Marking::kShared>(from, to, decode);
-    } else {
-      ScanWords<Marking::kAlone>(from, to, decode);
-    }
+    ScanWords(from, to, [](uintptr_t word) { return word; });
   }
   void ScanValues(uintptr_t from, uintptr_t to) {
-    const auto decode = [this](uintptr_t word) { return decode_(word); };
+    ScanWords(from, to, [this](uintptr_t word) { return decode_(word); });
+  }
+  template <typename Decode>
+  void ScanWords(uintptr_t from, uintptr_t to, Decode&& decode) {
     if (marks_together_) {
-      ScanWords<Marking::kShared>(from, to, decode);
+      ScanWordsAs<Marking::kShared>(from, to, decode);
     } else {
-      ScanWords<Marking::kAlone>(from, to, decode);
+      ScanWordsAs<Marking::kAlone>(from, to, decode);
     }
   }
 
   // Neighbours in an array are often neighbours in the heap, having been made
   // together. As long as they are, their span is looked up once.
   template <Marking kMarking, typename Decode>
-  void ScanWords(uintptr_t from, uintptr_t to, Decode&& decode) {
+  void ScanWordsAs(uintptr_t from, uintptr_t to, Decode&& decode) {
     Loop loop = LoadLoop();
     uintptr_t previous = 0;
     for (uintptr_t slot = to; slot != from;) {

@@ -39,18 +39,13 @@ Span* SpanSource::Acquire(const SpanShape& shape, MayGrow may_grow) {
   // By now everything has been swept, by this thread or others, and spans that
   // were skipped before, or found by them, may have free cells.
   if (span == nullptr) span = TakeCentral(shape.central, generation);
-  if (span == nullptr && may_grow == MayGrow::kYes) {
-    span = page_heap_->AllocateSpan(shape, generation, /*may_grow=*/true);
-  }
+  if (span == nullptr) span = Grow(shape, generation, may_grow);
   if (span == nullptr) {
     // What others are sweeping at this moment is cheaper than a collection.
     sweeper_->SweepAllAndWait();
     span = TakeCentral(shape.central, generation);
-    if (span == nullptr) {
-      span = page_heap_->AllocateSpan(shape, generation,
-                                      may_grow == MayGrow::kYes);
-    }
   }
+  if (span == nullptr) span = Grow(shape, generation, may_grow);
   return span == nullptr ? nullptr : Cache(span, generation);
 }
 
@@ -65,6 +60,11 @@ Span* SpanSource::FreePages(const SpanShape& shape, uint32_t generation) {
   // The pages freed are not adjacent.
   sweeper_->SweepAll();
   return page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false);
+}
+
+Span* SpanSource::Grow(const SpanShape& shape, uint32_t generation,
+                       MayGrow may_grow) {
+  return page_heap_->AllocateSpan(shape, generation, may_grow == MayGrow::kYes);
 }
 
 void SpanSource::Release(Span* span) {
@@ -92,13 +92,10 @@ Span* SpanSource::AcquireLarge(const SpanShape& shape, MayGrow may_grow) {
   sweeper_->Register(shape.central);
   const uint32_t generation = sweeper_->generation();
   Span* span = FreePages(shape, generation);
-  if (span == nullptr && may_grow == MayGrow::kYes) {
-    span = page_heap_->AllocateSpan(shape, generation, /*may_grow=*/true);
-  }
+  if (span == nullptr) span = Grow(shape, generation, may_grow);
   if (span == nullptr) {
     sweeper_->SweepAllAndWait();
-    span =
-        page_heap_->AllocateSpan(shape, generation, may_grow == MayGrow::kYes);
+    span = Grow(shape, generation, may_grow);
   }
   if (span == nullptr) return nullptr;
   span->set_free_index(1);

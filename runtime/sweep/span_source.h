@@ -38,6 +38,8 @@ class SpanSource {
 
  private:
   Span* FreePages(const SpanShape& shape, uint32_t generation);
+  // Free pages as they are, growing the heap if that is allowed.
+  Span* Grow(const SpanShape& shape, uint32_t generation, MayGrow may_grow);
   // From the central list, sweeping if need be; NULL if that has none.
   Span* TakeCentral(CentralSpanList* central, uint32_t generation);
   Span* Cache(Span* span, uint32_t generation);

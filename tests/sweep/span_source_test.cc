@@ -120,6 +120,30 @@ TEST_F(SpanSourceTest, SweepsBeforeItTakesFreshPages) {
   EXPECT_EQ(FreeCells(span), 0);
 }
 
+// More full spans than one request sweeps lie on either side of the one with a
+// free cell, and no page is free: it is found before the heap grows.
+TEST_F(SpanSourceTest, FindsWhatItSkippedBeforeItGrows) {
+  std::vector<Span*> spans;
+  for (int i = 0; i < 300; i++) {
+    spans.push_back(heap_.Acquire(shape_));
+    ASSERT_NE(spans.back(), nullptr);
+  }
+  while (Span* span = heap_.source()->Acquire(shape_, MayGrow::kNo)) {
+    spans.push_back(span);
+  }
+  for (Span* span : spans) {
+    HeapFixture::TakeAllCells(span);
+    Release(span);
+  }
+  Span* const with_room = spans[spans.size() / 2];
+  heap_.Cycle([&] {
+    for (Span* span : spans) SetBitRange(span->mark_bits, 0, 128);
+    ClearBit(with_room->mark_bits, 5);
+    return (spans.size() * 128 - 1) * 64;
+  });
+  EXPECT_EQ(heap_.Acquire(shape_), with_room);
+}
+
 TEST_F(SpanSourceTest, SweepingInVainIsBounded) {
   constexpr size_t kSpans = 400;
   std::vector<Span*> spans;
