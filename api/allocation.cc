@@ -34,8 +34,10 @@ void CheckType(Mutator* m, const loam_type* type, const char* call) {
   }
 }
 
-void* AllocateChecked(loam_mutator* m, const loam_type* type, size_t count,
-                      const char* call, AllocationMode mode) {
+__attribute__((noinline)) void* AllocateChecked(loam_mutator* m,
+                                                const loam_type* type,
+                                                size_t count, const char* call,
+                                                AllocationMode mode) {
   Mutator* mutator = RequireMutator(m, call);
   CheckType(mutator, type, call);
   const Type& t = *Unwrap(type);
@@ -55,8 +57,12 @@ void* AllocateChecked(loam_mutator* m, const loam_type* type, size_t count,
   return AllocateObject(mutator, t, bytes, mode);
 }
 
-inline void* NewObject(loam_mutator* m, const loam_type* type, size_t count,
-                       const char* call, AllocationMode mode) {
+// Inlined, so that calls with a constant count look at nothing else.
+__attribute__((always_inline)) inline void* NewObject(loam_mutator* m,
+                                                      const loam_type* type,
+                                                      size_t count,
+                                                      const char* call,
+                                                      AllocationMode mode) {
   void* object =
       type != nullptr ? TakeObject(Unwrap(m), *Unwrap(type), count) : nullptr;
   return object != nullptr ? object
