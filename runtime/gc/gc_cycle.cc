@@ -18,10 +18,13 @@ struct ExpectedCycle {
 
 GcCycle::GcCycle(const CycleParts& parts)
     : parts_(parts),
-      mark_stack_(parts.ledger, parts.max_mark_stack_bytes),
+      mark_work_(parts.ledger, parts.max_mark_stack_bytes),
       verifier_(parts.page_heap, parts.encoding, parts.verifier),
-      marker_(Marker::Create(marker_storage_, parts.page_heap, &mark_stack_,
-                             parts.encoding)) {}
+      marker_(Marker::Create(marker_storage_, parts.page_heap, &mark_work_,
+                             parts.encoding)) {
+  // Checked heaps are small, and want everything checked.
+  if (parts.verify_marking) marker_->set_marked_by_region(0);
+}
 
 GcCycle::~GcCycle() { MarkTeam::Destroy(mark_team_); }
 
@@ -31,7 +34,6 @@ bool GcCycle::StartWorkers(uint32_t count) {
       MarkTeam::Create(parts_.page_heap, parts_.ledger, parts_.encoding,
                        parts_.max_mark_stack_bytes, parts_.fatal_context);
   if (mark_team_ == nullptr) return false;
-  // Checked heaps are small, and want everything checked.
   marker_->set_team(mark_team_,
                     parts_.verify_marking ? 0 : Marker::kMarkedAlone);
   return mark_team_->Start(count);
@@ -149,7 +151,7 @@ void GcCycle::Mark() {
   }
   marker_->Begin();
   Trace(marker_);
-  mark_stack_.Trim();
+  mark_work_.Trim();
   if (!parts_.verify_marking) return;
   verifier_.Begin();
   Trace(&verifier_);

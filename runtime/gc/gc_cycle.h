@@ -14,9 +14,9 @@
 #include <cstdint>
 
 #include "runtime/gc/gc_pacer.h"
-#include "runtime/gc/mark_stack.h"
 #include "runtime/gc/mark_team.h"
 #include "runtime/gc/mark_verifier.h"
+#include "runtime/gc/mark_work.h"
 #include "runtime/gc/marker.h"
 #include "runtime/gc/root_set.h"
 #include "runtime/gc/safepoint.h"
@@ -162,7 +162,7 @@ class GcCycle {
   bool HasFinalizer(uintptr_t address);
 
   const CycleParts parts_;
-  MarkStack mark_stack_;
+  MarkWork mark_work_;
   MarkTeam* mark_team_ = nullptr;  // constant after StartWorkers
   MarkVerifier verifier_;
   alignas(64) char marker_storage_[Marker::kStorageBytes];

@@ -16,8 +16,8 @@ constexpr size_t kBytesOf = AlignUp(sizeof(T), kOsPageBytes);
 
 MarkTeam::Worker::Worker(MarkTeam* in_team)
     : team(in_team),
-      stack(in_team->ledger_, in_team->max_stack_bytes_),
-      marker(Marker::Create(marker_storage, in_team->page_heap_, &stack,
+      work(in_team->ledger_, in_team->max_stack_bytes_),
+      marker(Marker::Create(marker_storage, in_team->page_heap_, &work,
                             in_team->encoding_)) {}
 
 MarkTeam* MarkTeam::Create(PageHeap* page_heap, MemoryLedger* ledger,
@@ -97,7 +97,7 @@ void MarkTeam::Help(Worker* worker) {
     worker->marker->Begin();
     EmbedderCall("a trace or decode callback",
                  [&] { worker->marker->DrainShared(&pool_); });
-    worker->stack.Trim();
+    worker->work.Trim();
     mutex_.Lock();
     busy_--;
     if (busy_ == 0) changed_.NotifyAll();
@@ -109,6 +109,9 @@ void MarkTeam::Run(Marker* leader) {
   pool_.Begin(count_ + 1);
   {
     MutexLock lock(&mutex_);
+    for (uint32_t i = 0; i < count_; i++) {
+      workers_[i]->marker->set_marked_by_region(leader->marked_by_region());
+    }
     busy_ = count_;
     round_++;
     changed_.NotifyAll();

@@ -21,7 +21,7 @@
 #include "runtime/base/fatal.h"
 #include "runtime/base/mutex.h"
 #include "runtime/gc/mark_pool.h"
-#include "runtime/gc/mark_stack.h"
+#include "runtime/gc/mark_work.h"
 #include "runtime/gc/marker.h"
 
 namespace loam {
@@ -72,7 +72,7 @@ class MarkTeam {
   struct Worker {
     explicit Worker(MarkTeam* team);
     MarkTeam* const team;
-    MarkStack stack;
+    MarkWork work;
     Marker* marker;
     pthread_t thread;
     uint64_t round = 0;  // the last one it took part in; its thread only

@@ -6,7 +6,7 @@
 #include "runtime/base/fatal.h"
 #include "runtime/gc/mark_pool.h"
 #include "runtime/gc/mark_team.h"
-#include "runtime/gc/object_scanner.h"
+#include "runtime/gc/region_scanner.h"
 
 namespace loam {
 namespace {
@@ -17,18 +17,17 @@ constexpr size_t kQueueEntries = 64;
 inline void Prefetch(const void* address) { __builtin_prefetch(address); }
 
 template <typename Decoder>
-class MarkerFor final : public ObjectScanner<Decoder> {
-  using Base = ObjectScanner<Decoder>;
+class MarkerFor final : public RegionScanner<Decoder> {
+  using Base = RegionScanner<Decoder>;
 
  public:
-  MarkerFor(PageHeap* page_heap, MarkStack* stack,
-            const ValueEncoding& encoding)
-      : Base(page_heap, stack, encoding) {}
+  MarkerFor(PageHeap* page_heap, MarkWork* work, const ValueEncoding& encoding)
+      : Base(page_heap, work, encoding) {}
 
   void Drain() override {
     if (team_ == nullptr || !team_->has_workers()) {
-      DrainStack<Marking::kAlone>();
-    } else if (!DrainStack<Marking::kAlone>(marked_objects_ + marked_alone_)) {
+      DrainAll<Marking::kAlone>();
+    } else if (!DrainAll<Marking::kAlone>(marked_objects_ + marked_alone_)) {
       team_->Run(this);
     }
     while (some_span_needs_rescan_) {
@@ -43,7 +42,7 @@ class MarkerFor final : public ObjectScanner<Decoder> {
   void DrainShared(MarkPool* pool) override {
     marks_together_ = true;
     for (;;) {
-      DrainStack<Marking::kShared>(UINT64_MAX, pool);
+      DrainAll<Marking::kShared>(UINT64_MAX, pool);
       stack_->Rewind();
       MarkBatch batch;
       if (!pool->Take(&batch)) break;
@@ -55,19 +54,25 @@ class MarkerFor final : public ObjectScanner<Decoder> {
  private:
   using Base::FindSpanInRange;
   using Base::LoadLoop;
+  using Base::lowest_;
   using Base::marked_alone_;
+  using Base::marked_by_region_;
   using Base::marked_objects_;
   using Base::MarkForRescan;
   using Base::marks_together_;
   using Base::page_heap_;
+  using Base::range_;
   using Base::rescan_rounds_;
   using Base::SaveLoop;
   using Base::Scan;
   using Base::ScanMasksInLoop;
   using Base::ScanPieces;
+  using Base::ShareRegion;
   using Base::some_span_needs_rescan_;
+  using Base::Sort;
   using Base::stack_;
   using Base::team_;
+  using Base::work_;
   using typename Base::Loop;
   using typename Base::Marking;
 
@@ -103,7 +108,7 @@ class MarkerFor final : public ObjectScanner<Decoder> {
     for (size_t i = 0; i < span->cell_count; i++) {
       if (!span->IsMarked(i)) continue;
       Scan(span, span->CellAddress(i));
-      DrainStack<Marking::kAlone>();
+      DrainAll<Marking::kAlone>();
     }
   }
 
@@ -156,18 +161,32 @@ class MarkerFor final : public ObjectScanner<Decoder> {
     *loop = LoadLoop();
   }
 
-  // Empties stack and queue; or, when `until_marked` objects have been marked,
-  // the queue alone, into the stack, and returns false.
+  // Marks what waits and what it leads to. Or, when `until_marked` objects have
+  // been marked, returns false; the rest waits, outside the queue.
   template <Marking kMarking>
-  bool DrainStack(uint64_t until_marked = UINT64_MAX,
-                  MarkPool* pool = nullptr) {
+  bool DrainAll(uint64_t until_marked = UINT64_MAX, MarkPool* pool = nullptr) {
+    const bool by_region = range_ >= marked_by_region_ &&
+                           (work_->regions.is_ready() ||
+                            work_->BeginRegions(lowest_, lowest_ + range_));
+    return by_region ? DrainAs<kMarking, true>(until_marked, pool)
+                     : DrainAs<kMarking, false>(until_marked, pool);
+  }
+
+  template <Marking kMarking, bool kByRegion>
+  bool DrainAs(uint64_t until_marked, MarkPool* pool) {
     Entry queue[kQueueEntries];
     size_t head = 0;
     size_t count = 0;
     Loop loop = LoadLoop();
     for (;;) {
-      while (count < kQueueEntries && loop.top != loop.bottom) {
-        if (Enter(*--loop.top, &queue[(head + count) % kQueueEntries])) count++;
+      if constexpr (kByRegion) {
+        FillByRegion<kMarking>(&loop, queue, head, &count, pool);
+      } else {
+        while (count < kQueueEntries && loop.top != loop.bottom) {
+          if (Enter(*--loop.top, &queue[(head + count) % kQueueEntries])) {
+            count++;
+          }
+        }
       }
       if (count == 0) break;
       const Entry entry = queue[head];
@@ -176,7 +195,11 @@ class MarkerFor final : public ObjectScanner<Decoder> {
       Leave<kMarking>(&loop, entry);
       if (kMarking == Marking::kShared && pool->is_wanted()) {
         SaveLoop(loop);
-        Share(pool);
+        if constexpr (kByRegion) {
+          ShareRegion(pool);
+        } else {
+          Share(pool);
+        }
         loop = LoadLoop();
       }
       if (kMarking == Marking::kAlone && loop.marked_objects >= until_marked &&
@@ -186,34 +209,55 @@ class MarkerFor final : public ObjectScanner<Decoder> {
           head = (head + 1) % kQueueEntries;
         }
         SaveLoop(loop);
-        return stack_->empty();
+        return stack_->empty() && (!kByRegion || !work_->regions.FindNext());
       }
     }
     SaveLoop(loop);
     return true;
   }
+
+  // Sorts what is on the stack, marks regions for which much waits, and fills
+  // the queue with what waits for others.
+  template <Marking kMarking>
+  __attribute__((always_inline)) void FillByRegion(Loop* loop, Entry* queue,
+                                                   size_t head, size_t* count,
+                                                   MarkPool* pool) {
+    RegionStacks& regions = work_->regions;
+    Sort(loop);
+    while (*count < kQueueEntries) {
+      if (regions.current_is_empty() && !regions.FindNext()) return;
+      if (regions.current_has_much()) {
+        SaveLoop(*loop);
+        Base::template MarkRegion<kMarking>(pool);
+        *loop = LoadLoop();
+      } else if (Enter(regions.Pop(),
+                       &queue[(head + *count) % kQueueEntries])) {
+        ++*count;
+      }
+    }
+  }
 };
 
 template <typename Decoder>
-Marker* CreateFor(void* storage, PageHeap* page_heap, MarkStack* stack,
+Marker* CreateFor(void* storage, PageHeap* page_heap, MarkWork* work,
                   const ValueEncoding& encoding) {
   static_assert(sizeof(MarkerFor<Decoder>) <= Marker::kStorageBytes);
-  return new (storage) MarkerFor<Decoder>(page_heap, stack, encoding);
+  return new (storage) MarkerFor<Decoder>(page_heap, work, encoding);
 }
 
 }  // namespace
 
-Marker* Marker::Create(void* storage, PageHeap* page_heap, MarkStack* stack,
+Marker* Marker::Create(void* storage, PageHeap* page_heap, MarkWork* work,
                        const ValueEncoding& encoding) {
   switch (encoding.kind) {
     case EncodingKind::kPointer:
-      return CreateFor<PointerDecoder>(storage, page_heap, stack, encoding);
+      return CreateFor<PointerDecoder>(storage, page_heap, work, encoding);
     case EncodingKind::kLowTag:
-      return CreateFor<LowTagDecoder>(storage, page_heap, stack, encoding);
+      return CreateFor<LowTagDecoder>(storage, page_heap, work, encoding);
     case EncodingKind::kNanBox:
-      return CreateFor<NanBoxDecoder>(storage, page_heap, stack, encoding);
+      return CreateFor<NanBoxDecoder>(storage, page_heap, work, encoding);
     case EncodingKind::kCallback:
-      return CreateFor<CallbackDecoder>(storage, page_heap, stack, encoding);
+      return CreateFor<CallbackDecoder>(storage, page_heap, work, encoding);
   }
   FatalBug("no marker for encoding %u", static_cast<unsigned>(encoding.kind));
 }
@@ -221,10 +265,13 @@ Marker* Marker::Create(void* storage, PageHeap* page_heap, MarkStack* stack,
 void Marker::Add(const Marker& other) {
   marked_bytes_ += other.marked_bytes_;
   marked_objects_ += other.marked_objects_;
+  marked_regions_ += other.marked_regions_;
   some_span_needs_rescan_ |= other.some_span_needs_rescan_;
 }
 
 void Marker::Begin() {
+  LOAM_CHECK(!work_->regions.is_ready(),
+             "marking begins with the regions of the last time");
   lowest_ = page_heap_->lowest_address();
   const uintptr_t highest = page_heap_->highest_address();
   range_ = highest > lowest_ ? highest - lowest_ : 0;
@@ -232,6 +279,7 @@ void Marker::Begin() {
   marked_bytes_ = 0;
   marked_objects_ = 0;
   rescan_rounds_ = 0;
+  marked_regions_ = 0;
   some_span_needs_rescan_ = false;
 }
 

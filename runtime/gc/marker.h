@@ -32,7 +32,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "runtime/gc/mark_stack.h"
+#include "runtime/gc/mark_work.h"
 #include "runtime/gc/tracer.h"
 #include "runtime/gc/value_encoding.h"
 #include "runtime/heap/page_heap.h"
@@ -47,7 +47,7 @@ class Marker : public Tracer {
   // Makes a marker for the encoding in `storage` (kStorageBytes, aligned like a
   // cache line).
   static constexpr size_t kStorageBytes = 8192;
-  static Marker* Create(void* storage, PageHeap* page_heap, MarkStack* stack,
+  static Marker* Create(void* storage, PageHeap* page_heap, MarkWork* work,
                         const ValueEncoding& encoding);
 
   // Starts a cycle: nothing marked, nothing pending.
@@ -60,6 +60,11 @@ class Marker : public Tracer {
     team_ = team;
     marked_alone_ = marked_alone;
   }
+  // Heaps that extend over so much address space are marked by region, if there
+  // is memory for it. Smaller ones fit into the caches.
+  static constexpr size_t kMarkedByRegion = 8 << 20;
+  size_t marked_by_region() const { return marked_by_region_; }
+  void set_marked_by_region(size_t bytes) { marked_by_region_ = bytes; }
   // Marks together with others that use the pool, until there is nothing left.
   virtual void DrainShared(MarkPool* pool) = 0;
   // Adds what another marker has counted since its Begin.
@@ -70,13 +75,16 @@ class Marker : public Tracer {
   uint64_t marked_objects() const { return marked_objects_; }
   // Rounds of rescanning that the cycle needed; for tests.
   uint64_t rescan_rounds() const { return rescan_rounds_; }
+  // How often it has marked a region as a whole; for tests.
+  uint64_t marked_regions() const { return marked_regions_; }
 
  protected:
-  Marker(PageHeap* page_heap, MarkStack* stack)
-      : page_heap_(page_heap), stack_(stack) {}
+  Marker(PageHeap* page_heap, MarkWork* work)
+      : page_heap_(page_heap), work_(work), stack_(&work->stack) {}
 
   PageHeap* const page_heap_;
-  MarkStack* const stack_;
+  MarkWork* const work_;
+  MarkStack* const stack_;  // of work_
   // All objects lie in [lowest_, lowest_ + range_).
   uintptr_t lowest_ = 0;
   uintptr_t range_ = 0;
@@ -85,9 +93,11 @@ class Marker : public Tracer {
   uint64_t marked_bytes_ = 0;
   uint64_t marked_objects_ = 0;
   uint64_t rescan_rounds_ = 0;
+  uint64_t marked_regions_ = 0;
   bool some_span_needs_rescan_ = false;
   MarkTeam* team_ = nullptr;
   uint64_t marked_alone_ = 0;
+  size_t marked_by_region_ = kMarkedByRegion;
 };
 
 }  // namespace loam

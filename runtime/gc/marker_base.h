@@ -32,9 +32,8 @@ class MarkerBase : public Marker {
   }
 
  protected:
-  MarkerBase(PageHeap* page_heap, MarkStack* stack,
-             const ValueEncoding& encoding)
-      : Marker(page_heap, stack),
+  MarkerBase(PageHeap* page_heap, MarkWork* work, const ValueEncoding& encoding)
+      : Marker(page_heap, work),
         arenas_(page_heap->arena_map()),
         decode_(encoding) {}
 

@@ -30,9 +30,9 @@ class ObjectScanner : public SpanScanner<Decoder> {
   using Base::stack_;
   using Base::VisitAmbiguous;
 
-  ObjectScanner(PageHeap* page_heap, MarkStack* stack,
+  ObjectScanner(PageHeap* page_heap, MarkWork* work,
                 const ValueEncoding& encoding)
-      : Base(page_heap, stack, encoding) {}
+      : Base(page_heap, work, encoding) {}
 
   void VisitSlot(WordKind kind, uintptr_t slot) {
     const uintptr_t word = Load(slot);

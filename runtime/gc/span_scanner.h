@@ -35,9 +35,9 @@ class SpanScanner : public MarkerBase<Decoder> {
   using typename Base::Loop;
   using typename Base::Marking;
 
-  SpanScanner(PageHeap* page_heap, MarkStack* stack,
+  SpanScanner(PageHeap* page_heap, MarkWork* work,
               const ValueEncoding& encoding)
-      : Base(page_heap, stack, encoding) {}
+      : Base(page_heap, work, encoding) {}
 
   void ScanMasks(uintptr_t object, uint64_t pointers, uint64_t values) {
     for (; pointers != 0; pointers &= pointers - 1) {
@@ -252,6 +252,10 @@ class SpanScanner : public MarkerBase<Decoder> {
   // Whether other markers mark at the same time.
   bool marks_together_ = false;
 
+  // Of ScanInsideSpan: cells of the span that are marked; those from its head
+  // on have not been scanned.
+  uint16_t cells_inside_[kMaxSpanCells];
+
  private:
   // The mark bits of a span for one who sets many of them. An atomic operation
   // for each would cost more than all the rest, so several markers set them a
@@ -302,10 +306,6 @@ class SpanScanner : public MarkerBase<Decoder> {
     uint64_t fresh_ = 0;  // set, not yet published
     size_t set_twice_ = 0;
   };
-
-  // Of ScanInsideSpan: cells of the span that are marked; those from its head
-  // on have not been scanned.
-  uint16_t cells_inside_[kMaxSpanCells];
 };
 
 }  // namespace loam

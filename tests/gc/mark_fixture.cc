@@ -30,13 +30,13 @@ void AddSlot(TestObject* object, WordKind kind, size_t word) {
 }  // namespace
 
 MarkFixture::MarkFixture(const ValueEncoding& encoding, size_t stack_bytes)
-    : stack_(&ledger_, stack_bytes),
+    : work_(&ledger_, stack_bytes),
       types_(TypeSet::Create(0, 16)),
       encoding_(encoding),
       stack_bytes_(stack_bytes) {
   EXPECT_TRUE(pages_.Initialize());
   EXPECT_NE(types_, nullptr);
-  marker_ = Marker::Create(marker_storage_, &pages_, &stack_, encoding);
+  marker_ = Marker::Create(marker_storage_, &pages_, &work_, encoding);
   record_ = Register("record", 5,
                      {{"a", 0, 1, WordKind::kValue},
                       {"b", 16, 1, WordKind::kPointer},

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "runtime/gc/mark_stack.h"
 #include "runtime/gc/mark_team.h"
+#include "runtime/gc/mark_work.h"
 #include "runtime/gc/marker.h"
 #include "runtime/heap/memory_ledger.h"
 #include "runtime/heap/metadata_allocator.h"
@@ -88,7 +88,8 @@ class MarkFixture {
   PageHeap* pages() { return &pages_; }
   TypeSet* types() { return types_; }
   Marker* marker() { return marker_; }
-  MarkStack* stack() { return &stack_; }
+  MarkWork* work() { return &work_; }
+  MarkStack* stack() { return &work_.stack; }
 
   // A span of `kind` with a free cell, and the next such cell taken.
   Span* SpanFor(const SpanShape& shape, int key);
@@ -109,7 +110,7 @@ class MarkFixture {
   MemoryLedger ledger_;
   PersistentAllocator persistent_{&ledger_};
   PageHeap pages_{&ledger_, &persistent_, {}};
-  MarkStack stack_;
+  MarkWork work_;
   TypeSet* types_;
   alignas(64) char marker_storage_[Marker::kStorageBytes];
   Marker* marker_;

@@ -65,7 +65,9 @@ class Graph {
   Graph(const TestEncoding& encoding, size_t stack_bytes, TestRandom* random)
       : encoding_(encoding),
         random_(*random),
-        heap_(encoding.encoding, stack_bytes) {}
+        heap_(encoding.encoding, stack_bytes) {
+    if (random_.OneIn(2)) heap_.marker()->set_marked_by_region(0);
+  }
 
   // Large objects refer to up to `wide` others.
   void Build(size_t small, size_t large, size_t wide) {
@@ -104,7 +106,7 @@ class Graph {
     }
     marker->Drain();
     ASSERT_TRUE(heap_.stack()->empty());
-    heap_.stack()->Trim();
+    heap_.work()->Trim();
 
     const std::vector<bool> reached = Search(roots);
     uint64_t objects = 0;

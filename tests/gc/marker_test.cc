@@ -20,6 +20,7 @@ class MarkerTest : public testing::Test {
     for (const uintptr_t root : roots) heap_.marker()->VisitPointer(root);
     heap_.marker()->Drain();
     EXPECT_TRUE(heap_.stack()->empty());
+    heap_.work()->Trim();
   }
 
   MarkFixture heap_{ValueEncoding(), kLargeStack};
