@@ -10,7 +10,10 @@ namespace {
 
 void Copy(const MarkBatch& from, MarkBatch* to) {
   to->count = from.count;
+  to->region_count = from.region_count;
   memcpy(to->words, from.words, from.count * sizeof(from.words[0]));
+  memcpy(to->regions, from.regions,
+         from.region_count * sizeof(from.regions[0]));
 }
 
 }  // namespace

@@ -17,14 +17,18 @@
 #include <cstdint>
 
 #include "runtime/base/mutex.h"
+#include "runtime/gc/region_stacks.h"
 
 namespace loam {
 
-// Up to kWords words of a mark stack.
+// Up to kWords words of a mark stack, or what waits for up to kRegions regions.
 struct MarkBatch {
   static constexpr size_t kWords = 256;
+  static constexpr size_t kRegions = 64;
   size_t count = 0;
+  size_t region_count = 0;
   uintptr_t words[kWords];
+  RegionStacks::Waiting regions[kRegions];
 };
 
 class MarkPool {

@@ -47,7 +47,11 @@ class MarkerFor final : public RegionScanner<Decoder> {
       MarkBatch batch;
       if (!pool->Take(&batch)) break;
       for (size_t i = 0; i < batch.count; i++) Resume(batch.words[i]);
+      for (size_t i = 0; i < batch.region_count; i++) {
+        Resume(batch.regions[i]);
+      }
     }
+    work_->regions.Rewind();
     marks_together_ = false;
   }
 
@@ -83,6 +87,15 @@ class MarkerFor final : public RegionScanner<Decoder> {
       ScanPieces(word & ~kPieceBit);
     } else {
       MarkForRescan(word);
+    }
+  }
+
+  void Resume(const RegionStacks::Waiting& waiting) {
+    if (work_->regions.is_ready()) {
+      work_->regions.Add(waiting);
+    } else {
+      work_->regions.ForEach(waiting,
+                             [this](uintptr_t address) { Resume(address); });
     }
   }
 

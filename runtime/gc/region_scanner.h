@@ -63,13 +63,14 @@ class RegionScanner : public ObjectScanner<Decoder> {
     }
   }
 
-  // Gives what waits for some other region to those who wait for work.
+  // Gives what waits for other regions to those who wait for work.
   void ShareRegion(MarkPool* pool) {
     MarkBatch batch;
-    batch.count = work_->regions.TakeElsewhere(batch.words, MarkBatch::kWords);
-    if (batch.count == 0 || pool->Give(batch)) return;
-    for (size_t i = 0; i < batch.count; i++) {  // Too late.
-      if (!work_->regions.Push(batch.words[i])) MarkForRescan(batch.words[i]);
+    RegionStacks& regions = work_->regions;
+    batch.region_count = regions.Take(batch.regions, MarkBatch::kRegions);
+    if (batch.region_count == 0 || pool->Give(batch)) return;
+    for (size_t i = 0; i < batch.region_count; i++) {  // Too late.
+      regions.Add(batch.regions[i]);
     }
   }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 
-#include "runtime/base/bits.h"
 #include "runtime/base/fatal.h"
 #include "runtime/heap/os_memory.h"
 
@@ -20,6 +19,8 @@ bool RegionStacks::Begin(uintptr_t lowest, uintptr_t highest) {
   size_t shift = kRegionShift;
   while ((highest - 1) >> shift >= (lowest >> shift) + kMaxRegions) shift++;
   if (shift > kArenaShift) return false;
+  lowest_ = lowest >> shift << shift;
+  shift_ = shift;
   const size_t regions = ((highest - 1) >> shift) - (lowest >> shift) + 1;
   const size_t waiting_words = BitmapWords(regions);
   const size_t table_bytes =
@@ -35,14 +36,12 @@ bool RegionStacks::Begin(uintptr_t lowest, uintptr_t highest) {
     return false;
   }
   charged_bytes_ = table_bytes;
-  lowest_ = lowest >> shift << shift;
-  shift_ = shift;
   region_count_ = regions;
   current_ = 0;
   tops_ = reinterpret_cast<uint32_t**>(memory_);
   waiting_ = reinterpret_cast<uint64_t*>(tops_ + regions);
   free_ = nullptr;
-  fresh_ = fresh_limit_ = memory_ + table_bytes;
+  first_ = fresh_ = fresh_limit_ = memory_ + table_bytes;
   return true;
 }
 
@@ -103,26 +102,38 @@ uint32_t* RegionStacks::AddBlock(size_t region) {
 uint32_t* RegionStacks::RemoveBlock(uint32_t* top) {
   // A top at a block's first word is an address in it, and so is its end.
   Block* const block = BlockOf(top);
-  Block* const below = block->below;
+  uint32_t* const below = TopBelow(block);
   block->below = free_;
   free_ = block;
-  if (below == nullptr) {
-    ClearBit(waiting_, current_);
-    return nullptr;
-  }
-  return reinterpret_cast<uint32_t*>(reinterpret_cast<uintptr_t>(below) +
-                                     kBlockBytes);
+  if (below == nullptr) ClearBit(waiting_, current_);
+  return below;
 }
 
-size_t RegionStacks::TakeElsewhere(uintptr_t* addresses, size_t count) {
+size_t RegionStacks::Take(Waiting* taken, size_t count) {
   const size_t at_hand = current_;
-  current_ = at_hand + 1 == region_count_ ? 0 : at_hand + 1;
-  size_t taken = 0;
-  if (FindNext() && current_ != at_hand) {
-    while (taken < count && !current_is_empty()) addresses[taken++] = Pop();
+  size_t found = 0;
+  bool take = true;
+  for (size_t w = 0; w < BitmapWords(region_count_); w++) {
+    for (uint64_t bits = waiting_[w]; bits != 0; bits &= bits - 1) {
+      const size_t region = w * kBitsPerWord + std::countr_zero(bits);
+      if (region == at_hand) continue;
+      if (take) {
+        if (found == count) return found;
+        taken[found++] = {region, tops_[region]};
+        tops_[region] = nullptr;
+        ClearBit(waiting_, region);
+      }
+      take = !take;
+    }
   }
-  current_ = at_hand;
-  return taken;
+  return found;
+}
+
+void RegionStacks::Rewind() {
+  if (!is_ready()) return;
+  LOAM_CHECK(!FindNext(), "markers are done, and references wait");
+  free_ = nullptr;
+  fresh_ = first_;
 }
 
 }  // namespace loam

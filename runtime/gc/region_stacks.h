@@ -14,7 +14,8 @@
 //             inside a block         the next free word of the newest block
 //             at the end of a block  that block is full
 //
-// Owned by one marker, from Begin to End; without synchronisation.
+// Owned by one marker, from Begin to End; without synchronisation. Blocks that
+// were given away stay mapped until End, which is called when all are done.
 
 #ifndef LOAM_RUNTIME_GC_REGION_STACKS_H_
 #define LOAM_RUNTIME_GC_REGION_STACKS_H_
@@ -22,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/base/bits.h"
 #include "runtime/heap/heap_constants.h"
 #include "runtime/heap/memory_ledger.h"
 
@@ -42,8 +44,8 @@ class RegionStacks {
   RegionStacks(const RegionStacks&) = delete;
   RegionStacks& operator=(const RegionStacks&) = delete;
 
-  // For references in [lowest, highest). False if there is no memory, or the
-  // heap is too large.
+  // For references in [lowest, highest). False if there is no memory (or
+  // nothing to refer to), or the heap is too large.
   bool Begin(uintptr_t lowest, uintptr_t highest);
   // Nothing waits any more: gives the memory back.
   void End();
@@ -100,9 +102,37 @@ class RegionStacks {
     }
     tops_[current_] = nullptr;
   }
-  // Up to `count` references to some other region than the one at hand, if it
-  // has any; how many.
-  size_t TakeElsewhere(uintptr_t* addresses, size_t count);
+
+  // ---- Between markers of the same heap. Blocks change hands as they are;
+  // whoever empties them uses them again.
+
+  // All that waits for one region.
+  struct Waiting {
+    size_t region;
+    uint32_t* top;
+  };
+  // Takes away every second region for which something waits, up to `count`,
+  // but not the one at hand; how many.
+  size_t Take(Waiting* taken, size_t count);
+  // Nothing waits for that region here.
+  void Add(const Waiting& waiting) {
+    tops_[waiting.region] = waiting.top;
+    SetBit(waiting_, waiting.region);
+  }
+  // For those for whom Begin had no memory: calls visit(address).
+  template <typename Visit>
+  void ForEach(const Waiting& waiting, Visit&& visit) const {
+    const uintptr_t base = lowest_ + (waiting.region << shift_);
+    for (uint32_t* top = waiting.top; top != nullptr;) {
+      Block* const block = BlockOf(top);
+      for (const uint32_t* word = FirstWord(block); word != top; word++) {
+        visit(base + (*word & (region_bytes() - 1)));
+      }
+      top = TopBelow(block);
+    }
+  }
+  // All markers are done: from here on each uses its own blocks.
+  void Rewind();
 
  private:
   static constexpr size_t kBlockBytes = 1024;
@@ -117,6 +147,11 @@ class RegionStacks {
   }
   static uint32_t* FirstWord(Block* block) {
     return reinterpret_cast<uint32_t*>(block + 1);
+  }
+  static uint32_t* TopBelow(const Block* block) {
+    if (block->below == nullptr) return nullptr;
+    return reinterpret_cast<uint32_t*>(
+        reinterpret_cast<uintptr_t>(block->below) + kBlockBytes);
   }
   static void Prefetch(const Block* block) {
     for (size_t at = 0; at < kBlockBytes; at += 64) {
@@ -144,6 +179,7 @@ class RegionStacks {
   // Bit r: tops_[r] is not NULL.
   uint64_t* waiting_ = nullptr;
   Block* free_ = nullptr;
+  uintptr_t first_ = 0;        // of all blocks
   uintptr_t fresh_ = 0;        // the first block never used
   uintptr_t fresh_limit_ = 0;  // what lies before it has been charged
 };

@@ -64,8 +64,9 @@ MarkFixture::MarkFixture(const ValueEncoding& encoding, size_t stack_bytes)
       << message.text;
 }
 
-void MarkFixture::AddWorkers(uint32_t count) {
-  team_ = MarkTeam::Create(&pages_, &ledger_, encoding_, stack_bytes_,
+void MarkFixture::AddWorkers(uint32_t count, size_t stack_bytes) {
+  if (stack_bytes == kAsTheFirst) stack_bytes = stack_bytes_;
+  team_ = MarkTeam::Create(&pages_, &ledger_, encoding_, stack_bytes,
                            /*fatal_context=*/nullptr);
   ASSERT_NE(team_, nullptr);
   ASSERT_TRUE(team_->Start(count));

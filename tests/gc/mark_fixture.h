@@ -66,7 +66,9 @@ class MarkFixture {
   MarkFixture& operator=(const MarkFixture&) = delete;
 
   // The marker is one of several from now on, and calls in the others at once.
-  void AddWorkers(uint32_t count);
+  // Their stacks take up to `stack_bytes`; kAsTheFirst: as much as its own.
+  static constexpr size_t kAsTheFirst = 0;
+  void AddWorkers(uint32_t count, size_t stack_bytes = kAsTheFirst);
 
   // Its words are all zero, but for type words and bitmaps.
   TestObject New(TestKind kind);

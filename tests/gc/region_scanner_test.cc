@@ -15,6 +15,23 @@ namespace {
 
 constexpr size_t kLargeStack = size_t{64} << 20;
 
+// An array, from each of whose slots a chain leads through all of the heap: so
+// many objects and the array, which it returns.
+uintptr_t NewChains(MarkFixture* heap, TestRandom* random, size_t objects) {
+  const TestObject root = heap->New(TestKind::kLargePointers);
+  std::vector<TestObject> links;
+  for (size_t i = 0; i < objects; i++) links.push_back(heap->NewLink());
+  for (size_t i = objects - 1; i > 0; i--) {
+    std::swap(links[i], links[random->Below(i + 1)]);
+  }
+  const size_t chains = root.slots.size();
+  for (size_t i = 0; i < objects; i++) {
+    MarkFixture::Store(i < chains ? root.slots[i] : links[i - chains].slots[0],
+                       links[i].address);
+  }
+  return root.address;
+}
+
 class RegionScannerTest : public testing::TestWithParam<uint32_t> {
  protected:
   void SetUp() override {
@@ -49,7 +66,7 @@ INSTANTIATE_TEST_SUITE_P(Workers, RegionScannerTest, testing::Values(0, 1, 3));
 // reached.
 TEST_P(RegionScannerTest, ARandomGraph) {
   SCOPED_TRACE(random_.Describe());
-  constexpr size_t kObjects = 200'000;
+  constexpr size_t kObjects = 100'000;
   std::vector<TestObject> objects;
   for (size_t i = 0; i < kObjects; i++) {
     objects.push_back(heap_.New(static_cast<TestKind>(
@@ -64,9 +81,8 @@ TEST_P(RegionScannerTest, ARandomGraph) {
       references[i].push_back(to);
     }
   }
-  ASSERT_GT(heap_.pages()->highest_address() - heap_.pages()->lowest_address(),
-            Marker::kMarkedByRegion);
   HeapIsBuilt();
+  heap_.marker()->set_marked_by_region(0);
   for (int round = 0; round < 3; round++) {
     const size_t root = random_.Below(kObjects);
     MarkFrom(objects[root].address);
@@ -146,26 +162,16 @@ TEST_P(RegionScannerTest, NoObjectThere) {
 // Marking cannot fail: no memory for regions at all, or not enough.
 TEST_P(RegionScannerTest, WithoutMemory) {
   SCOPED_TRACE(random_.Describe());
-  constexpr size_t kObjects = 100'000;
-  const TestObject root = heap_.New(TestKind::kLargePointers);
-  std::vector<TestObject> links;
-  for (size_t i = 0; i < kObjects; i++) links.push_back(heap_.NewLink());
-  for (size_t i = kObjects - 1; i > 0; i--) {
-    std::swap(links[i], links[random_.Below(i + 1)]);
-  }
-  // As many chains as the root has slots, through all of the heap.
-  const size_t chains = root.slots.size();
-  for (size_t i = 0; i < kObjects; i++) {
-    MarkFixture::Store(i < chains ? root.slots[i] : links[i - chains].slots[0],
-                       links[i].address);
-  }
+  constexpr size_t kObjects = 20'000;
+  const uintptr_t root = NewChains(&heap_, &random_, kObjects);
   HeapIsBuilt();
   heap_.marker()->set_marked_by_region(0);
-  for (const size_t spare : {size_t{0}, size_t{4} << 10, size_t{128} << 10,
-                             size_t{400} << 10, size_t{16} << 20}) {
+  // What is short is the memory for regions of the first marker, of others, or
+  // that for references.
+  for (size_t spare = 0; spare <= 384 << 10; spare += 16 << 10) {
     SCOPED_TRACE(spare);
     heap_.ledger()->set_limit(heap_.ledger()->committed() + spare);
-    MarkFrom(root.address);
+    MarkFrom(root);
     ExpectMarked(1 + kObjects);
     if (spare == 0) {
       EXPECT_GT(heap_.marker()->rescan_rounds(), 0);
@@ -173,6 +179,27 @@ TEST_P(RegionScannerTest, WithoutMemory) {
   }
   EXPECT_EQ(heap_.marker()->rescan_rounds(), 0);
   EXPECT_GT(heap_.marker()->marked_regions(), 0);
+}
+
+// Who is called in may be given regions and have no memory for any: its stack,
+// and so they, would be larger than the address space.
+TEST(RegionScannerWorkerTest, AWorkerWithoutMemory) {
+  TestRandom random;
+  SCOPED_TRACE(random.Describe());
+  constexpr size_t kObjects = 100'000;
+  MarkFixture heap(ValueEncoding(), kLargeStack);
+  heap.AddWorkers(1, size_t{1} << 60);
+  heap.marker()->set_marked_by_region(0);
+  const uintptr_t root = NewChains(&heap, &random, kObjects);
+  for (int round = 0; round < 10; round++) {
+    heap.Unmark();
+    heap.marker()->Begin();
+    heap.marker()->VisitPointer(root);
+    heap.marker()->Drain();
+    heap.work()->Trim();
+    ASSERT_EQ(heap.CountMarked(), 1 + kObjects);
+    ASSERT_EQ(heap.marker()->marked_objects(), 1 + kObjects);
+  }
 }
 
 }  // namespace

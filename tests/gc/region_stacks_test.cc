@@ -90,6 +90,8 @@ TEST(RegionStacksTest, RandomOperations) {
     const size_t bytes = random.Between(1, 300) * kPageBytes * 16;
     RegionStacks stacks(&ledger, kMax);
     ASSERT_TRUE(stacks.Begin(kLowest, kLowest + bytes));
+    RegionStacks other(&ledger, kMax);
+    ASSERT_TRUE(other.Begin(kLowest, kLowest + bytes));
     std::map<uintptr_t, std::vector<uintptr_t>> model;
     const auto list = [&]() -> std::vector<uintptr_t>& {
       return model[stacks.base()];
@@ -98,12 +100,6 @@ TEST(RegionStacksTest, RandomOperations) {
       const uintptr_t address = kLowest + random.Below(bytes);
       ASSERT_TRUE(stacks.Push(address));
       model[AlignDown(address, kRegion)].push_back(address);
-    };
-    const auto remove = [](std::vector<uintptr_t>* from, uintptr_t address) {
-      // The last one of that address.
-      const auto at = std::find(from->rbegin(), from->rend(), address);
-      ASSERT_NE(at, from->rend());
-      from->erase(at.base() - 1);
     };
     for (int step = 0; step < 300; step++) {
       for (size_t n = random.Below(1000); n > 0; n--) push();
@@ -123,20 +119,27 @@ TEST(RegionStacksTest, RandomOperations) {
         ASSERT_EQ(taken, list());
         list().clear();
       } else {
-        uintptr_t words[256];
-        const uintptr_t at_hand = stacks.base();
-        const size_t count = stacks.TakeElsewhere(words, 256);
-        ASSERT_EQ(stacks.base(), at_hand);
+        // To another marker, which works it off.
+        RegionStacks::Waiting waiting[8];
+        const size_t most = random.Between(1, 8);
+        const size_t count = stacks.Take(waiting, most);
+        size_t elsewhere = 0;
+        for (const auto& [region, words] : model) {
+          elsewhere += region != stacks.base() && !words.empty();
+        }
+        ASSERT_EQ(count, std::min(most, (elsewhere + 1) / 2));
+        for (size_t i = 0; i < count; i++) other.Add(waiting[i]);
         for (size_t i = 0; i < count; i++) {
-          const uintptr_t region = AlignDown(words[i], kRegion);
-          ASSERT_NE(region, at_hand);
-          ASSERT_NO_FATAL_FAILURE(remove(&model[region], words[i]));
-        }
-        if (count == 0) {
-          for (const auto& [region, words_there] : model) {
-            ASSERT_TRUE(words_there.empty() || region == at_hand);
+          ASSERT_TRUE(other.FindNext());
+          ASSERT_NE(other.base(), stacks.base());
+          std::vector<uintptr_t>& words = model[other.base()];
+          while (!other.current_is_empty()) {
+            ASSERT_EQ(other.Pop(), words.back());
+            words.pop_back();
           }
+          ASSERT_TRUE(words.empty());
         }
+        ASSERT_FALSE(other.FindNext());
       }
       const bool any = std::any_of(model.begin(), model.end(),
                                    [](auto& m) { return !m.second.empty(); });
@@ -144,7 +147,13 @@ TEST(RegionStacksTest, RandomOperations) {
       ASSERT_EQ(list().empty(), !any);
     }
     while (stacks.FindNext()) stacks.TakeAll([](size_t) {});
-    stacks.End();
+    for (RegionStacks* s : {&stacks, &other}) {
+      s->Rewind();
+      ASSERT_TRUE(s->Push(kLowest));
+      ASSERT_TRUE(s->FindNext());
+      ASSERT_EQ(s->Pop(), kLowest);
+      s->End();
+    }
   }
   EXPECT_EQ(ledger.committed(), 0);
 }
