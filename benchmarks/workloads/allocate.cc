@@ -52,8 +52,8 @@ PEER_ARRAY_LAYOUT(Table, peer::Member<void>);
 
 namespace {
 
-// Objects in a table take about 3 MiB at any size.
-constexpr size_t kSurvivingBytes = 3 << 20;
+// Objects in a table take about 1 MiB at any size.
+constexpr size_t kSurvivingBytes = 1 << 20;
 
 template <typename New>
 void AllAtOnce(size_t objects, New&& allocate) {
@@ -156,10 +156,6 @@ int main(int argc, char** argv) {
   peer::Settings settings;
   settings.fixed_heap_bytes = static_cast<size_t>(absl::GetFlag(FLAGS_heap_mib))
                               << 20;
-  if (absl::GetFlag(FLAGS_survivors)) {
-    settings.fixed_heap_bytes +=
-        2 * kSurvivingBytes * static_cast<size_t>(absl::GetFlag(FLAGS_threads));
-  }
   peer::Heap heap(settings);
   switch (absl::GetFlag(FLAGS_bytes)) {
     case 16:

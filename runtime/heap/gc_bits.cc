@@ -2,7 +2,6 @@
 
 #include <cstring>
 
-#include "runtime/base/bits.h"
 #include "runtime/base/fatal.h"
 #include "runtime/heap/heap_constants.h"
 #include "runtime/heap/os_memory.h"
@@ -15,8 +14,6 @@ constexpr size_t kHeaderBytes = 64;
 constexpr size_t kUsableBytes = kBitsArenaBytes - kHeaderBytes;
 // The largest request, and so the most that the end of an arena can waste.
 constexpr size_t kMaxBitsBytes = kMaxSpanCells / 8;
-
-size_t BytesFor(size_t cells) { return BitmapWords(cells) * kWordBytes; }
 
 }  // namespace
 
@@ -101,10 +98,10 @@ void GcBits::CancelReservation(size_t cells) {
   reserved_ -= BytesFor(cells);
 }
 
-void GcBits::Unreserve(size_t cells) {
+void GcBits::Unreserve(size_t bytes) {
   MutexLock lock(&mutex_);
-  reserved_ -= BytesFor(cells);
-  leaving_[0] += BytesFor(cells);
+  reserved_ -= bytes;
+  leaving_[0] += bytes;
 }
 
 uint64_t* GcBits::New(size_t cells) {

@@ -23,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/base/bits.h"
 #include "runtime/base/mutex.h"
 #include "runtime/heap/memory_ledger.h"
 
@@ -43,8 +44,13 @@ class GcBits {
   [[nodiscard]] bool ReserveFor(size_t cells) LOAM_EXCLUDES(mutex_);
   // The span was not made after all, and took no bits.
   void CancelReservation(size_t cells) LOAM_EXCLUDES(mutex_);
-  // The span is gone. Its bits stay readable for the rest of their epochs.
-  void Unreserve(size_t cells) LOAM_EXCLUDES(mutex_);
+  // Spans that needed so many bytes are gone. Their bits stay readable for the
+  // rest of their epochs.
+  void Unreserve(size_t bytes) LOAM_EXCLUDES(mutex_);
+  // That a span of `cells` cells needs in each epoch.
+  static size_t BytesFor(size_t cells) {
+    return BitmapWords(cells) * kWordBytes;
+  }
 
   // Zeroed bits for `cells` cells, from the next epoch. Thread-safe.
   uint64_t* New(size_t cells) LOAM_EXCLUDES(mutex_);

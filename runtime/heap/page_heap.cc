@@ -128,14 +128,24 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
   return span;
 }
 
-void PageHeap::FreeSpan(Span* span) {
-  LOAM_CHECK(span->state.load(std::memory_order_relaxed) == SpanState::kInUse &&
-                 span->list_id == SpanListId::kNone &&
-                 span->specials == nullptr,
-             "freeing span %p that is free, listed or has specials",
-             static_cast<void*>(span));
-  gc_bits_.Unreserve(span->cell_count);
+void PageHeap::FreeSpans(Span* const* spans, size_t count) {
+  size_t bits_bytes = 0;
+  for (size_t i = 0; i < count; i++) {
+    const Span* span = spans[i];
+    LOAM_CHECK(
+        span->state.load(std::memory_order_relaxed) == SpanState::kInUse &&
+            span->list_id == SpanListId::kNone && span->specials == nullptr,
+        "freeing span %p that is free, listed or has specials",
+        static_cast<const void*>(span));
+    bits_bytes += GcBits::BytesFor(span->cell_count);
+  }
+  gc_bits_.Unreserve(bits_bytes);
   MutexLock lock(&mutex_);
+  for (size_t i = 0; i < count; i++) FreePagesOf(spans[i]);
+  ReleaseExcessPages();
+}
+
+void PageHeap::FreePagesOf(Span* span) {
   span->state.store(SpanState::kFree, std::memory_order_release);
   for (size_t i = 0; i < span->page_count; i++) {
     const uintptr_t page = span->base + i * kPageBytes;
@@ -149,7 +159,6 @@ void PageHeap::FreeSpan(Span* span) {
   span_pages_ -= span->page_count;
   freed_spans_++;
   span_pool_.Give(span);
-  ReleaseExcessPages();
 }
 
 uintptr_t PageHeap::AllocatePages(size_t pages, bool may_grow) {

@@ -77,13 +77,16 @@ void Sweeper::PoisonFreed(const Span* span) const {
   }
 }
 
-Span* Sweeper::Sweep(SweepToken token) {
-  Span* span = token.span();
+void Sweeper::FindDead(Span* span) {
   if (span->specials != nullptr) specials_->SweepSpecials(span);
   CheckNoZombies(span);
   if (poison_) PoisonFreed(span);
   span->live_cells =
       static_cast<uint32_t>(CountSet(span->mark_bits, 0, span->cell_count));
+  counters_->swept_spans.Add(1);
+}
+
+void Sweeper::ReuseCells(Span* span) {
   // Anything freed, or never handed out after having been used, is dirty; a
   // span that was fresh and is full of live objects is not, but then need_zero
   // does not matter.
@@ -91,27 +94,40 @@ Span* Sweeper::Sweep(SweepToken token) {
   span->set_alloc_bits(span->mark_bits);
   span->mark_bits = page_heap_->gc_bits()->New(span->cell_count);
   span->set_free_index(0);
-  counters_->swept_spans.Add(1);
+}
+
+Span* Sweeper::Sweep(SweepToken token) {
+  Span* span = token.span();
+  FindDead(span);
+  ReuseCells(span);
   return token.Publish();
 }
 
-size_t Sweeper::SweepAndReturn(SweepToken token) {
+void Sweeper::SweepInto(DeadSpans* dead, SweepToken token) {
   const uint32_t generation = token.generation();
-  token.span()->central->Remove(token.span());
-  Span* span = Sweep(std::move(token));
+  Span* span = token.span();
+  span->central->Remove(span);
+  FindDead(span);
   if (span->live_cells == 0) {
-    const size_t pages = span->page_count;
-    page_heap_->FreeSpan(span);
-    return pages;
+    // It needs no bits any more. Nothing in it is allocated.
+    span->set_alloc_bits(NoBits());
+    span->set_free_index(0);
+    dead->Add(token.Publish());
+    return;
   }
+  ReuseCells(span);
+  token.Publish();
   span->central->PushSwept(span, span->live_cells == span->cell_count,
                            generation);
-  return 0;
 }
 
-bool Sweeper::SweepOne(size_t* pages_freed) {
-  *pages_freed = 0;
-  ActiveScope active(this);
+size_t Sweeper::SweepAndReturn(SweepToken token) {
+  DeadSpans dead(page_heap_);
+  SweepInto(&dead, std::move(token));
+  return dead.pages();
+}
+
+bool Sweeper::SweepOneInto(DeadSpans* dead) {
   const uint32_t generation = this->generation();
   CentralSpanList* list = cursor_.load(std::memory_order_seq_cst);
   while (list != nullptr) {
@@ -119,7 +135,7 @@ bool Sweeper::SweepOne(size_t* pages_freed) {
     if (span != nullptr) {
       SweepToken token = SweepToken::TryAcquire(span, generation);
       if (!token) continue;
-      *pages_freed = SweepAndReturn(std::move(token));
+      SweepInto(dead, std::move(token));
       return true;
     }
     // Drained: nothing is added to an unswept set before the next cycle.
@@ -132,17 +148,22 @@ bool Sweeper::SweepOne(size_t* pages_freed) {
   return false;
 }
 
-void Sweeper::Reclaim(size_t pages) {
-  size_t freed = 0;
-  size_t pages_freed;
-  while (freed < pages && SweepOne(&pages_freed)) freed += pages_freed;
+bool Sweeper::SweepOne(size_t* pages_freed) {
+  const ActiveScope active(this);
+  DeadSpans dead(page_heap_);
+  const bool swept = SweepOneInto(&dead);
+  *pages_freed = dead.pages();
+  return swept;
 }
 
-void Sweeper::SweepAll() {
-  size_t pages_freed;
-  while (SweepOne(&pages_freed)) {
+void Sweeper::Reclaim(size_t pages) {
+  const ActiveScope active(this);
+  DeadSpans dead(page_heap_);
+  while (dead.pages() < pages && SweepOneInto(&dead)) {
   }
 }
+
+void Sweeper::SweepAll() { Reclaim(SIZE_MAX); }
 
 void Sweeper::SweepAllAndWait() {
   SweepAll();

@@ -78,6 +78,44 @@ class Sweeper {
   void ResetAfterFork() { registry_mutex_.ResetAfterFork(); }
 
  private:
+  // Dead spans on their way to the page heap, which takes several at a time for
+  // less. Lives inside an ActiveScope: who waits for sweepers wants the pages.
+  class DeadSpans {
+   public:
+    explicit DeadSpans(PageHeap* page_heap) : page_heap_(page_heap) {}
+    ~DeadSpans() { Free(); }
+    DeadSpans(const DeadSpans&) = delete;
+    DeadSpans& operator=(const DeadSpans&) = delete;
+
+    void Add(Span* span) {
+      pages_ += span->page_count;
+      spans_[count_++] = span;
+      if (count_ == kMaxSpans) Free();
+    }
+    // Of all that were added.
+    size_t pages() const { return pages_; }
+
+   private:
+    static constexpr size_t kMaxSpans = 32;
+
+    void Free() {
+      if (count_ > 0) page_heap_->FreeSpans(spans_, count_);
+      count_ = 0;
+    }
+
+    PageHeap* const page_heap_;
+    size_t count_ = 0;
+    size_t pages_ = 0;
+    Span* spans_[kMaxSpans];
+  };
+
+  // Runs what happens at the death of objects, and counts the live ones.
+  void FindDead(Span* span);
+  // Makes the cells of the dead free, and the span ready to be marked.
+  void ReuseCells(Span* span);
+  // The same as SweepAndReturn and SweepOne.
+  void SweepInto(DeadSpans* dead, SweepToken token);
+  bool SweepOneInto(DeadSpans* dead);
   void CheckNoZombies(const Span* span) const;
   void PoisonFreed(const Span* span) const;
 

@@ -157,7 +157,7 @@ class Spans {
     if (dies) Death(index);
   }
   void Death(size_t index) {
-    bits_.Unreserve(spans_[index].cells);
+    bits_.Unreserve(GcBits::BytesFor(spans_[index].cells));
     spans_[index] = spans_.back();
     spans_.pop_back();
   }

@@ -43,7 +43,7 @@ type record256 struct {
 }
 
 // Objects in a table take about 3 MiB at any size.
-const survivingBytes = 3 << 20
+const survivingBytes = 1 << 20
 
 // Of one thread: objects are stored here, or they would not be on the heap.
 type sink struct {
@@ -156,11 +156,7 @@ var allocators = map[string]map[int]func(seed uint64){
 
 func main() {
 	flag.Parse()
-	heapBytes := *heapMiB << 20
-	if *survivors {
-		heapBytes += 2 * survivingBytes * *threads
-	}
-	support.FixedHeap(int64(heapBytes))
+	support.FixedHeap(int64(*heapMiB) << 20)
 	sizes, ok := allocators[*kind]
 	if !ok {
 		support.Fail("no such kind:", *kind)
