@@ -117,9 +117,9 @@ typedef struct loam_options {
   /* Soft: collect more often to stay below. LOAM_MEMORY_LIMIT */
   uint64_t memory_limit;
   /* Nonzero: from 16 MiB on, memory in pages of 2 MiB, where the OS has them.
-   * Marking a large heap in no order of addresses takes half the time; first
-   * touching memory may take longer, and where free pages lie among used ones
-   * the OS may keep both resident. LOAM_HUGE_PAGES */
+   * Marking a large heap takes about a tenth less time; first touching memory
+   * may take longer, and where free pages lie among used ones the OS may keep
+   * both resident. LOAM_HUGE_PAGES */
   uint32_t huge_pages;
 
   /* Threads of the heap's own that help a collecting thread to mark, when there

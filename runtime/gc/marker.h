@@ -9,6 +9,9 @@
 // misses in flight (C.-Y. Cher, A. L. Hosking, T. N. Vijaykumar, "Software
 // prefetching for mark-sweep garbage collection", ASPLOS 2004).
 //
+// In large heaps references are sorted first by the megabyte that they lead to,
+// and where much waits, a region is marked as a whole (region_scanner.h).
+//
 // Objects larger than 128 KiB are scanned in pieces of that size, so that the
 // stack does not fill with one object's references.
 //

@@ -167,8 +167,12 @@ class RegionScanner : public ObjectScanner<Decoder> {
       before = *marks;
       *marks = before | bits;
     } else {
-      before = std::atomic_ref<uint64_t>(*marks).fetch_or(
-          bits, std::memory_order_relaxed);
+      const std::atomic_ref<uint64_t> shared(*marks);
+      // Reading does not disturb others.
+      before = shared.load(std::memory_order_relaxed);
+      if ((bits & ~before) != 0) {
+        before = shared.fetch_or(bits, std::memory_order_relaxed);
+      }
     }
     return bits & ~before;
   }
