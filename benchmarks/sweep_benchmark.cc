@@ -34,7 +34,7 @@ using Clock = std::chrono::steady_clock;
 // What comes before sweeping takes many times as long.
 constexpr int kCollections = 10;
 constexpr size_t kHeapBytes = size_t{128} << 20;
-constexpr size_t kPageBytes = 8 << 10;
+constexpr size_t kPages = kHeapBytes / (8 << 10);
 // Of a type that has spans of its own, 1,024 cells of 32 bytes.
 constexpr size_t kTypedSpanBytes = 32 << 10;
 constexpr size_t kTypedSpans = kHeapBytes / kTypedSpanBytes;
@@ -83,7 +83,7 @@ class SweepTimer {
   ~SweepTimer() {
     const double ns = seconds_ * 1e9 / static_cast<double>(state_.iterations());
     state_.counters["ns_per_span"] = ns / static_cast<double>(spans_);
-    state_.counters["ns_per_page"] = ns / (kHeapBytes / kPageBytes);
+    state_.counters["ns_per_page"] = ns / static_cast<double>(kPages);
   }
   SweepTimer(const SweepTimer&) = delete;
   SweepTimer& operator=(const SweepTimer&) = delete;

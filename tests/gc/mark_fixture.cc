@@ -73,6 +73,15 @@ void MarkFixture::AddWorkers(uint32_t count, size_t stack_bytes) {
   marker_->set_team(team_, 0);
 }
 
+void MarkFixture::MarkFrom(const std::vector<uintptr_t>& roots) {
+  Unmark();
+  marker_->Begin();
+  for (const uintptr_t root : roots) marker_->VisitPointer(root);
+  marker_->Drain();
+  EXPECT_TRUE(work_.stack.empty());
+  work_.Trim();
+}
+
 MarkFixture::~MarkFixture() {
   MarkTeam::Destroy(team_);
   ErrorMessage message;

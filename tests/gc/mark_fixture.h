@@ -85,6 +85,9 @@ class MarkFixture {
   size_t CountMarked();
   // Clears them.
   void Unmark();
+  // Marks what these roots lead to, and nothing else; the marker has given its
+  // memory back.
+  void MarkFrom(const std::vector<uintptr_t>& roots);
 
   MemoryLedger* ledger() { return &ledger_; }
   PageHeap* pages() { return &pages_; }

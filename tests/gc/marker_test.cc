@@ -14,14 +14,7 @@ constexpr size_t kPieceBytes = 128 << 10;
 
 class MarkerTest : public testing::Test {
  protected:
-  void MarkFrom(const std::vector<uintptr_t>& roots) {
-    heap_.Unmark();
-    heap_.marker()->Begin();
-    for (const uintptr_t root : roots) heap_.marker()->VisitPointer(root);
-    heap_.marker()->Drain();
-    EXPECT_TRUE(heap_.stack()->empty());
-    heap_.work()->Trim();
-  }
+  void MarkFrom(const std::vector<uintptr_t>& roots) { heap_.MarkFrom(roots); }
 
   MarkFixture heap_{ValueEncoding(), kLargeStack};
 };

@@ -20,6 +20,7 @@ constexpr size_t kLargeStack = size_t{64} << 20;
 uintptr_t NewChains(MarkFixture* heap, TestRandom* random, size_t objects) {
   const TestObject root = heap->New(TestKind::kLargePointers);
   std::vector<TestObject> links;
+  links.reserve(objects);
   for (size_t i = 0; i < objects; i++) links.push_back(heap->NewLink());
   for (size_t i = objects - 1; i > 0; i--) {
     std::swap(links[i], links[random->Below(i + 1)]);
@@ -39,12 +40,7 @@ class RegionScannerTest : public testing::TestWithParam<uint32_t> {
   }
 
   void MarkFrom(uintptr_t root) {
-    heap_.Unmark();
-    heap_.marker()->Begin();
-    heap_.marker()->VisitPointer(root);
-    heap_.marker()->Drain();
-    EXPECT_TRUE(heap_.stack()->empty());
-    heap_.work()->Trim();
+    heap_.MarkFrom({root});
     EXPECT_EQ(heap_.ledger()->metadata(), metadata_before_);
   }
 
@@ -68,6 +64,7 @@ TEST_P(RegionScannerTest, ARandomGraph) {
   SCOPED_TRACE(random_.Describe());
   constexpr size_t kObjects = 100'000;
   std::vector<TestObject> objects;
+  objects.reserve(kObjects);
   for (size_t i = 0; i < kObjects; i++) {
     objects.push_back(heap_.New(static_cast<TestKind>(
         random_.Below(static_cast<size_t>(TestKind::kLargeBytes)))));
@@ -192,11 +189,7 @@ TEST(RegionScannerWorkerTest, AWorkerWithoutMemory) {
   heap.marker()->set_marked_by_region(0);
   const uintptr_t root = NewChains(&heap, &random, kObjects);
   for (int round = 0; round < 10; round++) {
-    heap.Unmark();
-    heap.marker()->Begin();
-    heap.marker()->VisitPointer(root);
-    heap.marker()->Drain();
-    heap.work()->Trim();
+    heap.MarkFrom({root});
     ASSERT_EQ(heap.CountMarked(), 1 + kObjects);
     ASSERT_EQ(heap.marker()->marked_objects(), 1 + kObjects);
   }

@@ -21,13 +21,7 @@ class SpanScannerTest : public testing::TestWithParam<uint32_t> {
     if (GetParam() > 0) heap_.AddWorkers(GetParam());
   }
 
-  void MarkFrom(uintptr_t root) {
-    heap_.Unmark();
-    heap_.marker()->Begin();
-    heap_.marker()->VisitPointer(root);
-    heap_.marker()->Drain();
-    EXPECT_TRUE(heap_.stack()->empty());
-  }
+  void MarkFrom(uintptr_t root) { heap_.MarkFrom({root}); }
 
   // All cells of a span of the smallest cells, in no order.
   std::vector<TestObject> SpanOfLinks() {
