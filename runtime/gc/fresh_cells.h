@@ -40,7 +40,7 @@ class FreshCells {
       return false;
     }
     bits_ = reinterpret_cast<uint64_t*>(memory);
-    spans_ = reinterpret_cast<Span**>(bits_ + slots_ * kWordsPerSlot);
+    spans_ = reinterpret_cast<Span**>(bits_ + bits_words());
     counts_ = reinterpret_cast<uint32_t*>(spans_ + slots_);
     return true;
   }
@@ -81,13 +81,17 @@ class FreshCells {
  private:
   // Spans of several cells have at most 2^17 bytes (DivideMagic).
   static constexpr size_t kPagesBefore = (size_t{1} << 17) / kPageBytes;
-  // Cells have at least a word; a span of several pages has their slots.
+  // Cells have at least a word. A span of several pages has the bits of their
+  // slots; one that goes on behind the region has those behind the last slot,
+  // which stay zero.
   static constexpr size_t kWordsPerSlot =
       kPageBytes / kWordBytes / kBitsPerWord;
+  static constexpr size_t kWordsBehind = BitmapWords(kMaxSpanCells);
 
+  size_t bits_words() const { return slots_ * kWordsPerSlot + kWordsBehind; }
   size_t Bytes() const {
-    return AlignUp(slots_ * (kWordsPerSlot * sizeof(bits_[0]) +
-                             sizeof(spans_[0]) + sizeof(counts_[0])),
+    return AlignUp(bits_words() * sizeof(bits_[0]) +
+                       slots_ * (sizeof(spans_[0]) + sizeof(counts_[0])),
                    kOsPageBytes);
   }
 

@@ -3,11 +3,12 @@
 // A marker without work takes a batch of references from the pool, or waits
 // there; one that has work sees that somebody waits (`is_wanted`, a relaxed
 // load per object) and gives some of its oldest references, which lead to the
-// most. So nothing is copied while everybody is busy.
+// most, or what waits for some regions. So nothing is copied while everybody is
+// busy.
 //
 // Marking is complete when all markers wait and the pool is empty: whoever
-// waits has neither stack nor queue, and work in the pool is taken under the
-// lock under which its taker stops counting as waiting.
+// waits has an empty stack, queue and regions, and work in the pool is taken
+// under the lock under which its taker stops counting as waiting.
 
 #ifndef LOAM_RUNTIME_GC_MARK_POOL_H_
 #define LOAM_RUNTIME_GC_MARK_POOL_H_

@@ -66,11 +66,13 @@ class MarkerFor final : public RegionScanner<Decoder> {
   using Base::marks_together_;
   using Base::page_heap_;
   using Base::range_;
+  using Base::regions_refused_;
   using Base::rescan_rounds_;
   using Base::SaveLoop;
   using Base::Scan;
   using Base::ScanMasksInLoop;
   using Base::ScanPieces;
+  using Base::ScanPiecesInLoop;
   using Base::ShareRegion;
   using Base::some_span_needs_rescan_;
   using Base::Sort;
@@ -178,11 +180,13 @@ class MarkerFor final : public RegionScanner<Decoder> {
   // been marked, returns false; the rest waits, outside the queue.
   template <Marking kMarking>
   bool DrainAll(uint64_t until_marked = UINT64_MAX, MarkPool* pool = nullptr) {
-    const bool by_region = range_ >= marked_by_region_ &&
-                           (work_->regions.is_ready() ||
-                            work_->BeginRegions(lowest_, lowest_ + range_));
-    return by_region ? DrainAs<kMarking, true>(until_marked, pool)
-                     : DrainAs<kMarking, false>(until_marked, pool);
+    if (range_ >= marked_by_region_ && !work_->regions.is_ready() &&
+        !regions_refused_) {
+      regions_refused_ = !work_->BeginRegions(lowest_, lowest_ + range_);
+    }
+    return work_->regions.is_ready()
+               ? DrainAs<kMarking, true>(until_marked, pool)
+               : DrainAs<kMarking, false>(until_marked, pool);
   }
 
   template <Marking kMarking, bool kByRegion>
@@ -193,13 +197,22 @@ class MarkerFor final : public RegionScanner<Decoder> {
     Loop loop = LoadLoop();
     for (;;) {
       if constexpr (kByRegion) {
-        FillByRegion<kMarking>(&loop, queue, head, &count, pool);
+        FillByRegion<kMarking>(&loop, queue, head, &count, until_marked, pool);
       } else {
         while (count < kQueueEntries && loop.top != loop.bottom) {
           if (Enter(*--loop.top, &queue[(head + count) % kQueueEntries])) {
             count++;
           }
         }
+      }
+      if (kMarking == Marking::kAlone && loop.marked_objects >= until_marked &&
+          loop.limit - loop.top >= static_cast<ptrdiff_t>(count)) {
+        for (; count > 0; count--) {
+          *loop.top++ = queue[head].address;
+          head = (head + 1) % kQueueEntries;
+        }
+        SaveLoop(loop);
+        return stack_->empty() && (!kByRegion || !work_->regions.FindNext());
       }
       if (count == 0) break;
       const Entry entry = queue[head];
@@ -215,38 +228,43 @@ class MarkerFor final : public RegionScanner<Decoder> {
         }
         loop = LoadLoop();
       }
-      if (kMarking == Marking::kAlone && loop.marked_objects >= until_marked &&
-          loop.limit - loop.top >= static_cast<ptrdiff_t>(count)) {
-        for (; count > 0; count--) {
-          *loop.top++ = queue[head].address;
-          head = (head + 1) % kQueueEntries;
-        }
-        SaveLoop(loop);
-        return stack_->empty() && (!kByRegion || !work_->regions.FindNext());
-      }
     }
     SaveLoop(loop);
     return true;
   }
 
   // Sorts what is on the stack, marks regions for which much waits, and fills
-  // the queue with what waits for others.
+  // the queue with what waits for others. Leaves it empty only when nothing is
+  // left, or `until_marked` objects have been marked.
   template <Marking kMarking>
   __attribute__((always_inline)) void FillByRegion(Loop* loop, Entry* queue,
                                                    size_t head, size_t* count,
+                                                   uint64_t until_marked,
                                                    MarkPool* pool) {
     RegionStacks& regions = work_->regions;
     Sort(loop);
     while (*count < kQueueEntries) {
-      if (regions.current_is_empty() && !regions.FindNext()) return;
-      if (regions.current_has_much()) {
-        SaveLoop(*loop);
-        Base::template MarkRegion<kMarking>(pool);
-        *loop = LoadLoop();
-      } else if (Enter(regions.Pop(),
-                       &queue[(head + *count) % kQueueEntries])) {
-        ++*count;
+      uintptr_t word;
+      if (!regions.current_is_empty() || regions.FindNext()) {
+        if (regions.current_has_much()) {
+          SaveLoop(*loop);
+          Base::template MarkRegion<kMarking>(pool);
+          *loop = LoadLoop();
+          if (loop->marked_objects >= until_marked) return;
+          continue;
+        }
+        word = regions.Pop();
+      } else if (loop->top != loop->bottom) {
+        word = *--loop->top;  // There was no room to sort it.
+        if ((word & kPieceBit) != 0) {
+          ScanPiecesInLoop(loop, word);
+          Sort(loop);
+          continue;
+        }
+      } else {
+        return;
       }
+      if (Enter(word, &queue[(head + *count) % kQueueEntries])) ++*count;
     }
   }
 };
@@ -293,6 +311,7 @@ void Marker::Begin() {
   marked_objects_ = 0;
   rescan_rounds_ = 0;
   marked_regions_ = 0;
+  regions_refused_ = false;
   some_span_needs_rescan_ = false;
 }
 

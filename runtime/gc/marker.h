@@ -101,6 +101,7 @@ class Marker : public Tracer {
   MarkTeam* team_ = nullptr;
   uint64_t marked_alone_ = 0;
   size_t marked_by_region_ = kMarkedByRegion;
+  bool regions_refused_ = false;  // no memory for them in this cycle
 };
 
 }  // namespace loam

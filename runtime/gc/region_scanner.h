@@ -34,7 +34,6 @@ class RegionScanner : public ObjectScanner<Decoder> {
   using Base::marked_bytes_;
   using Base::marked_objects_;
   using Base::marked_regions_;
-  using Base::MarkForRescan;
   using Base::SaveLoop;
   using Base::Scan;
   using Base::ScanPieces;
@@ -47,20 +46,27 @@ class RegionScanner : public ObjectScanner<Decoder> {
                 const ValueEncoding& encoding)
       : Base(page_heap, work, encoding) {}
 
-  // Moves the stack's words to where they belong.
+  // Moves the stack's words to where they belong, and scans pieces of large
+  // objects. What it leaves on the stack, for want of room in the region
+  // stacks, has to wait until something else has been marked.
   __attribute__((always_inline)) void Sort(Loop* loop) {
     while (loop->top != loop->bottom) {
-      const uintptr_t word = *--loop->top;
+      const uintptr_t word = loop->top[-1];
       if (__builtin_expect((word & kPieceBit) != 0, 0)) {
-        SaveLoop(*loop);
-        ScanPieces(word & ~kPieceBit);
-        *loop = LoadLoop();
-      } else if (__builtin_expect(!work_->regions.Push(word), 0)) {
-        SaveLoop(*loop);
-        MarkForRescan(word);
-        *loop = LoadLoop();
+        if (!work_->regions.is_spacious()) return;
+        loop->top--;
+        ScanPiecesInLoop(loop, word);
+      } else {
+        if (__builtin_expect(!work_->regions.Push(word), 0)) return;
+        loop->top--;
       }
     }
+  }
+
+  void ScanPiecesInLoop(Loop* loop, uintptr_t word) {
+    SaveLoop(*loop);
+    ScanPieces(word & ~kPieceBit);
+    *loop = LoadLoop();
   }
 
   // Gives what waits for other regions to those who wait for work.

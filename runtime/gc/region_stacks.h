@@ -51,6 +51,11 @@ class RegionStacks {
   void End();
   bool is_ready() const { return memory_ != 0; }
 
+  // Whether more may be looked for that waits, rather than marking what does:
+  // until then, and after, only as much memory is used as that needs.
+  bool is_spacious() const {
+    return free_ != nullptr || fresh_ - first_ < kSpaciousBytes;
+  }
   // False if there is no memory for it.
   __attribute__((always_inline)) bool Push(uintptr_t address) {
     const uintptr_t offset = address - lowest_;
@@ -136,6 +141,7 @@ class RegionStacks {
 
  private:
   static constexpr size_t kBlockBytes = 1024;
+  static constexpr size_t kSpaciousBytes = 16 << 20;
   struct Block {
     Block* below;  // of the same region, and full; or of the free list
   };

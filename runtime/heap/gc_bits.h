@@ -1,8 +1,8 @@
 // Memory for mark bits and alloc bits.
 //
 // Bits are bumped out of arenas, and whole arenas are recycled by epoch, since
-// the bits of a span live for exactly two cycles: as mark bits of one, as alloc
-// bits of the next.
+// the bits of a span live for two cycles at most: as mark bits of one, and, if
+// something in it is alive, as alloc bits of the next.
 //
 //   next      mark bits for the coming cycle come from here
 //   current   mark bits of the last cycle: alloc bits once a span is swept

@@ -79,7 +79,8 @@ class Sweeper {
 
  private:
   // Dead spans on their way to the page heap, which takes several at a time for
-  // less. Lives inside an ActiveScope: who waits for sweepers wants the pages.
+  // less. If it collects more than one, then inside an ActiveScope: who waits
+  // for sweepers wants the pages.
   class DeadSpans {
    public:
     explicit DeadSpans(PageHeap* page_heap) : page_heap_(page_heap) {}
@@ -89,22 +90,27 @@ class Sweeper {
 
     void Add(Span* span) {
       pages_ += span->page_count;
+      waiting_pages_ += span->page_count;
       spans_[count_++] = span;
-      if (count_ == kMaxSpans) Free();
+      if (count_ == kMaxSpans || waiting_pages_ >= kMaxPages) Free();
     }
     // Of all that were added.
     size_t pages() const { return pages_; }
 
    private:
+    // Others may grow the heap for want of these.
     static constexpr size_t kMaxSpans = 32;
+    static constexpr size_t kMaxPages = 128;
 
     void Free() {
       if (count_ > 0) page_heap_->FreeSpans(spans_, count_);
       count_ = 0;
+      waiting_pages_ = 0;
     }
 
     PageHeap* const page_heap_;
     size_t count_ = 0;
+    size_t waiting_pages_ = 0;
     size_t pages_ = 0;
     Span* spans_[kMaxSpans];
   };

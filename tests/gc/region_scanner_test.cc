@@ -132,6 +132,92 @@ TEST_P(RegionScannerTest, BordersOfRegions) {
   EXPECT_GT(heap_.marker()->marked_regions(), 2);
 }
 
+// Spans with the most cells there can be, of which most lie behind the region,
+// do not disturb an array that begins before it.
+TEST_P(RegionScannerTest, TheLastPageOfARegion) {
+  constexpr uintptr_t kRegion = uintptr_t{1} << RegionStacks::kRegionShift;
+  SpanShape filler = {SpanKind::kNoscan, ScanKind::kNoscan};
+  filler.pages = 1;
+  filler.cell_bytes = 1024;
+  // Fills the heap until the next span begins at `address`.
+  const auto fill_until = [&](uintptr_t address) {
+    const Span* span;
+    do {
+      span = heap_.pages()->AllocateSpan(filler, 4, /*may_grow=*/true);
+      ASSERT_NE(span, nullptr);
+      ASSERT_LT(span->base, address);
+    } while (span->base + kPageBytes != address);
+  };
+  const TestObject root = heap_.New(TestKind::kLargePointers);
+  const TestObject kept = heap_.New(TestKind::kMasks);
+  for (const ScanKind scan : {ScanKind::kNoscan, ScanKind::kMasks}) {
+    SCOPED_TRACE(static_cast<int>(scan));
+    const uintptr_t region =
+        AlignUp(heap_.pages()->highest_address(), kRegion) + kRegion;
+    fill_until(region - 2 * kPageBytes);
+    const TestObject array = heap_.New(TestKind::kLargePointers);
+    ASSERT_LT(array.address, region);
+    ASSERT_GT(array.address + array.bytes, region);
+    fill_until(region + kRegion - kPageBytes);
+    SpanShape shape = {SpanKind::kTyped, scan};
+    shape.pages = 4;
+    shape.cell_bytes = 16;
+    const TestObject link = heap_.NewLink();
+    shape.type = link.span->type;
+    Span* const cells = heap_.pages()->AllocateSpan(shape, 4, true);
+    ASSERT_NE(cells, nullptr);
+    ASSERT_EQ(cells->cell_count, kMaxSpanCells);
+    cells->set_free_index(kMaxSpanCells);
+    metadata_before_ = heap_.ledger()->metadata();
+    heap_.marker()->set_marked_by_region(0);
+
+    // As many cells as make it worth marking the region as a whole.
+    constexpr size_t kCells = 400;
+    MarkFixture::Store(array.slots.back(), kept.address);
+    MarkFixture::Store(root.slots[0], region + 64);
+    for (size_t i = 0; i < kCells; i++) {
+      // Not side by side, or they are not sorted at all.
+      MarkFixture::Store(root.slots[2 + 2 * i], cells->CellAddress(i));
+    }
+    MarkFrom(root.address);
+    EXPECT_TRUE(MarkFixture::IsMarked(array));
+    EXPECT_TRUE(MarkFixture::IsMarked(kept));
+    for (size_t i = 0; i < kMaxSpanCells; i++) {
+      ASSERT_EQ(cells->IsMarked(i), i < kCells) << i;
+    }
+    ExpectMarked(3 + kCells);
+    EXPECT_GT(heap_.marker()->marked_regions(), 0);
+  }
+}
+
+// Of an object of millions of references only so many wait at a time.
+TEST_P(RegionScannerTest, OneVeryLargeObject) {
+  constexpr size_t kPages = 8192;
+  constexpr size_t kWords = kPages * kPageBytes / kWordBytes;
+  constexpr size_t kLinks = 50'000;
+  std::vector<TestObject> links;
+  links.reserve(kLinks);
+  for (size_t i = 0; i < kLinks; i++) links.push_back(heap_.NewLink());
+  SpanShape shape = {SpanKind::kLarge, ScanKind::kValues};
+  shape.pages = kPages;
+  shape.cell_bytes = kPages * kPageBytes;
+  Span* const large = heap_.pages()->AllocateSpan(shape, 4, /*may_grow=*/true);
+  ASSERT_NE(large, nullptr);
+  large->set_free_index(1);
+  for (size_t i = 0; i < kWords; i++) {
+    MarkFixture::Store({WordKind::kValue, large->base + i * kWordBytes},
+                       links[random_.Below(kLinks)].address);
+  }
+  HeapIsBuilt();
+  const uint64_t before = heap_.ledger()->committed();
+  MarkFrom(large->base);
+  ExpectMarked(1 + kLinks);
+  EXPECT_GT(heap_.marker()->marked_regions(), 0);
+  // Four bytes for each reference would be twice as much.
+  const uint64_t most = (1 + GetParam()) * kWords * 2;
+  EXPECT_LT(heap_.ledger()->counts().peak_committed, before + most + (2 << 20));
+}
+
 // Words that lie in the heap's range and refer to nothing: unused ends of
 // spans, and free pages.
 TEST_P(RegionScannerTest, NoObjectThere) {

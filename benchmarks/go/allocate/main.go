@@ -42,7 +42,7 @@ type record256 struct {
 	data [31]uint64
 }
 
-// Objects in a table take about 3 MiB at any size.
+// Objects in a table take about 1 MiB at any size.
 const survivingBytes = 1 << 20
 
 // Of one thread: objects are stored here, or they would not be on the heap.
