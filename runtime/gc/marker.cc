@@ -143,9 +143,7 @@ class MarkerFor final : public RegionScanner<Decoder> {
   __attribute__((always_inline)) void Leave(Loop* loop, const Entry& entry) {
     Span* const span = entry.span;
     if (__builtin_expect((entry.address & kPieceBit) != 0, 0)) {
-      SaveLoop(*loop);
-      ScanPieces(entry.address & ~kPieceBit);
-      *loop = LoadLoop();
+      ScanPiecesInLoop(loop, entry.address);
       return;
     }
     const uint32_t index = span->CellIndex(entry.address);

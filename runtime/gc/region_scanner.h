@@ -6,9 +6,8 @@
 //   MarkFresh     the mark bits, a word at a time; prefetches what is new
 //   ScanFresh     what is new, in address order, a little behind MarkFresh
 //
-// What is found goes through the stack into the region stacks. A heap without
-// locality is marked at what it costs to read it once or twice from end to end,
-// in place of a cache miss and a TLB miss for each reference.
+// What is found goes through the stack into the region stacks. So references of
+// a heap without locality do not cost a cache miss and a TLB miss each.
 
 #ifndef LOAM_RUNTIME_GC_REGION_SCANNER_H_
 #define LOAM_RUNTIME_GC_REGION_SCANNER_H_
@@ -37,7 +36,6 @@ class RegionScanner : public ObjectScanner<Decoder> {
   using Base::SaveLoop;
   using Base::Scan;
   using Base::ScanPieces;
-  using Base::stack_;
   using Base::work_;
   using typename Base::Loop;
   using typename Base::Marking;

@@ -51,8 +51,8 @@ class RegionStacks {
   void End();
   bool is_ready() const { return memory_ != 0; }
 
-  // Whether more may be looked for that waits, rather than marking what does:
-  // until then, and after, only as much memory is used as that needs.
+  // Whether a large object may be scanned further: if not, what its pieces
+  // refer to should be marked first, or all of it would wait at once.
   bool is_spacious() const {
     return free_ != nullptr || fresh_ - first_ < kSpaciousBytes;
   }

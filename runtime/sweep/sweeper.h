@@ -61,6 +61,7 @@ class Sweeper {
   size_t SweepAndReturn(SweepToken token);
 
   // Sweeps one span from anywhere in the heap. False if none is left to take.
+  // For tests; Reclaim gives several dead spans back together.
   bool SweepOne(size_t* pages_freed);
   // Sweeps until `pages` are freed or nothing is left to take.
   void Reclaim(size_t pages);
@@ -119,7 +120,7 @@ class Sweeper {
   void FindDead(Span* span);
   // Makes the cells of the dead free, and the span ready to be marked.
   void ReuseCells(Span* span);
-  // The same as SweepAndReturn and SweepOne.
+  // The same as SweepAndReturn and SweepOne, with the dead left to `dead`.
   void SweepInto(DeadSpans* dead, SweepToken token);
   bool SweepOneInto(DeadSpans* dead);
   void CheckNoZombies(const Span* span) const;
