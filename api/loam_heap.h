@@ -108,8 +108,9 @@ typedef struct loam_options {
   loam_policy policy;
   uint32_t gc_percent; /* growth policy. LOAM_GC_PERCENT */
   uint64_t
-      minimum_heap_bytes;   /* the trigger is never below. LOAM_MINIMUM_HEAP */
-  uint64_t fixed_heap_size; /* fixed policy. LOAM_FIXED_HEAP */
+      minimum_heap_bytes; /* the trigger is never below. LOAM_MINIMUM_HEAP */
+  /* Fixed policy: of objects and records of finalizers. LOAM_FIXED_HEAP */
+  uint64_t fixed_heap_size;
   /* Hard: committed bytes, metadata included, never exceed it; at least 1 MiB,
    * or 0: none. Not counted are the type set, a page per thread, the workers,
    * and what checking needs. LOAM_HEAP_LIMIT */

@@ -50,31 +50,32 @@
  *
  *     mov  rax, [rdi + STACK]         ; the current root stack
  *     mov  rcx, [rax]                 ; its newest frame: stack.frames
- *     mov  [rsp + FRAME], rax         ; frame.stack
- *     mov  [rsp + FRAME + 8], rcx     ; frame.previous
+ *     mov  [rsp + FRAME], rcx         ; frame.previous
  *     lea  rdx, [rip + MAP]
- *     mov  [rsp + FRAME + 16], rdx    ; frame.map
+ *     mov  [rsp + FRAME + 8], rdx     ; frame.map
+ *     mov  [rsp + FRAME + 16], rax    ; frame.stack
  *     xor  edx, edx
  *     mov  [rsp + FRAME + 24], rdx    ; the slots, zeroed or filled,
  *     mov  [rsp + FRAME + 32], rdx    ; before the frame is linked
  *     lea  rcx, [rsp + FRAME]
  *     mov  [rax], rcx
  *     ...
- *     mov  rax, [rsp + FRAME]         ; through the stack it stored
- *     mov  rcx, [rsp + FRAME + 8]
+ *     mov  rax, [rsp + FRAME + 16]    ; through the stack it stored
+ *     mov  rcx, [rsp + FRAME]
  *     mov  [rax], rcx
  *
  *     ldr  x9, [x0, #STACK]
  *     ldr  x10, [x9]
- *     stp  x9, x10, [sp, #FRAME]
  *     adrp x11, MAP
  *     add  x11, x11, :lo12:MAP
- *     stp  x11, xzr, [sp, #FRAME + 16]
+ *     stp  x10, x11, [sp, #FRAME]
+ *     stp  x9, xzr, [sp, #FRAME + 16]
  *     str  xzr, [sp, #FRAME + 32]
  *     add  x10, sp, #FRAME
  *     str  x10, [x9]
  *     ...
- *     ldp  x9, x10, [sp, #FRAME]
+ *     ldr  x9, [sp, #FRAME + 16]
+ *     ldr  x10, [sp, #FRAME]
  *     str  x10, [x9]
  */
 #ifndef LOAM_API_LOAM_INLINE_H_

@@ -69,12 +69,14 @@ typedef struct loam_frame_map {
 
 /* A frame on the native stack; `map->count` words follow it. Pushed and popped
  * by loam_frame_push and loam_frame_pop (loam_inline.h), or by compiled code.
- * Its slots are written with plain stores by the thread that runs. */
+ * Its slots are written with plain stores by the thread that runs. (`previous`
+ * and `stack` are apart because gcc would make one wide store of them, which
+ * has to wait until `previous` has been read.) */
 typedef struct loam_root_stack loam_root_stack;
 typedef struct loam_frame {
-  loam_root_stack* stack;
   struct loam_frame* previous;
   const loam_frame_map* map;
+  loam_root_stack* stack;
 } loam_frame;
 
 /* One handle: a rooted word. */

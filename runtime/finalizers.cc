@@ -69,14 +69,17 @@ size_t Runtime::RunFinalizers(Mutator* m, size_t max) {
     struct {
       Frame frame;
       uintptr_t slot;
-    } root = {{m->root_stack, m->root_stack->frames, &kMap}, 0};
+    } root = {};
+    root.frame.stack = m->root_stack;
+    root.frame.previous = m->root_stack->frames;
+    root.frame.map = &kMap;
     m->root_stack->frames = &root.frame;
     Special* special = queue->Pop();
     if (special != nullptr) {
-      root.slot = reinterpret_cast<uintptr_t>(special->object);
+      root.slot = reinterpret_cast<uintptr_t>(special->object());
       const FinalizerCallback function = special->function;
       void* data = special->data;
-      void* object = special->object;
+      void* object = special->object();
       specials_.FreeRecord(special);
       EmbedderCall("a finalizer", [&] {
         function(reinterpret_cast<loam_mutator*>(m), object, data);

@@ -62,7 +62,7 @@ Runtime::Runtime(const RuntimeOptions& options)
                  {.arena_hint = options.arena_hint,
                   .store_shadow = options.check.check_stores,
                   .huge_pages = options.huge_pages}),
-      specials_(&persistent_, &page_heap_.arena_map()),
+      specials_(&persistent_, &page_heap_),
       sweeper_(&page_heap_, &specials_, &counters_, options.check.poison),
       span_source_(&page_heap_, &sweeper_, &counters_),
       roots_(&persistent_, this),

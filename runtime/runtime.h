@@ -93,7 +93,8 @@ class Runtime final : private CycleHost {
                        uint64_t only_after = GcCycle::kAnyCycle);
   bool TriggerReached() const {
     return counters_.live_estimate.Get() + counters_.external_bytes.Get() +
-               counters_.finalizable_bytes.Get() >=
+               counters_.finalizable_bytes.Get() +
+               page_heap_.record_bytes().Get() >=
            pacer_.trigger();
   }
   // Bytes that free space in caches may reach before rare types go without.

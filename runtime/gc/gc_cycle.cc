@@ -108,6 +108,7 @@ void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns) {
   CycleMeasurement measurement = {};
   measurement.live_bytes = info.live_bytes;
   measurement.external_bytes = parts_.counters->external_bytes.Get();
+  measurement.record_bytes = parts_.page_heap->record_bytes()->Get();
   measurement.committed_bytes = parts_.ledger->committed();
   measurement.heap_page_bytes = pages.span_bytes + pages.free_page_bytes;
   measurement.pause_ns = info.pause_ns;

@@ -42,7 +42,7 @@ uint64_t GcPacer::LimitedTrigger() const {
 }
 
 void GcPacer::UpdateTrigger() {
-  const uint64_t live = last_.live_bytes + last_.external_bytes;
+  const uint64_t live = last_.live();
   uint64_t trigger = PolicyTrigger(live);
   if (!exceeding_limit_) trigger = std::min(trigger, LimitedTrigger());
   // A fixed heap that is full collects at every refill; its embedder hears of
@@ -61,8 +61,7 @@ bool GcPacer::EndCycle(const CycleMeasurement& cycle) {
   }
   last_ = cycle;
   const bool was_exceeding = exceeding_limit_;
-  const bool limit_binds =
-      LimitedTrigger() < PolicyTrigger(cycle.live_bytes + cycle.external_bytes);
+  const bool limit_binds = LimitedTrigger() < PolicyTrigger(cycle.live());
   exceeding_limit_ =
       limit_binds &&
       pause_share_ > (was_exceeding ? kMaxPauseShare / 2 : kMaxPauseShare);

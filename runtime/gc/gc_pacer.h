@@ -3,10 +3,10 @@
 //   growth  live bytes plus gc_percent of them, at least minimum_bytes
 //   fixed   fixed_bytes
 //
-// Live bytes include the external ones. A soft memory limit lowers the trigger
-// so that the heap's committed memory stays below it; when that would spend
-// more than half the time on collecting, the limit is exceeded instead, and
-// said so.
+// Live bytes include external ones and records of finalizers. A soft memory
+// limit lowers the trigger so that the heap's committed memory stays below it;
+// when that would spend more than half the time on collecting, the limit is
+// exceeded instead, and said so.
 //
 // EndCycle is the collector's; any thread may read the trigger and change
 // options.
@@ -33,17 +33,21 @@ struct PacerOptions {
 struct CycleMeasurement {
   uint64_t live_bytes;  // marked
   uint64_t external_bytes;
+  uint64_t record_bytes;     // of finalizers
   uint64_t committed_bytes;  // everything, after the cycle
   uint64_t heap_page_bytes;  // of which pages of spans and free pages
   uint64_t pause_ns;
   uint64_t now_ns;
+
+  uint64_t live() const { return live_bytes + external_bytes + record_bytes; }
 };
 
 class GcPacer {
  public:
   explicit GcPacer(const PacerOptions& options);
 
-  // The live estimate (objects and external bytes) at which a cycle starts.
+  // The live estimate (objects, external bytes and records) at which a cycle
+  // starts.
   uint64_t trigger() const { return trigger_.load(std::memory_order_relaxed); }
 
   // Sets the next trigger. True if the memory limit is exceeded from now on,

@@ -26,9 +26,9 @@ struct FrameMap {
 };
 
 struct Frame {  // The slots follow.
-  RootStack* stack;
   Frame* previous;
   const FrameMap* map;
+  RootStack* stack;
 };
 
 struct HandleSlot {

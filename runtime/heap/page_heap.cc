@@ -162,7 +162,8 @@ void PageHeap::FreePagesOf(Span* span) {
 }
 
 uintptr_t PageHeap::AllocatePages(size_t pages, bool may_grow) {
-  if (span_pages_ + pages > max_span_pages_.load(std::memory_order_relaxed)) {
+  if ((span_pages_ + pages) * kPageBytes + record_bytes_.Get() >
+      max_span_bytes_.load(std::memory_order_relaxed)) {
     return 0;
   }
   uintptr_t base = pages_.Find(pages);

@@ -14,6 +14,7 @@
 #include "runtime/base/mutex.h"
 #include "runtime/heap/arena.h"
 #include "runtime/heap/gc_bits.h"
+#include "runtime/heap/heap_counters.h"
 #include "runtime/heap/metadata_allocator.h"
 #include "runtime/heap/page_allocator.h"
 #include "runtime/heap/span.h"
@@ -58,10 +59,14 @@ class PageHeap {
   // The same for several, which costs less.
   void FreeSpans(Span* const* spans, size_t count) LOAM_EXCLUDES(mutex_);
 
-  // Spans never take more pages than this (the fixed-size policy).
+  // Spans never take more pages than this (the fixed-size policy), less what
+  // records about objects take.
   void set_max_span_bytes(uint64_t bytes) {
-    max_span_pages_.store(bytes / kPageBytes, std::memory_order_relaxed);
+    max_span_bytes_.store(bytes, std::memory_order_relaxed);
   }
+  // Of records about objects (specials), which whoever has them counts here.
+  Counter* record_bytes() { return &record_bytes_; }
+  const Counter& record_bytes() const { return record_bytes_; }
 
   // Gives up to `max_bytes` of free committed pages back to the OS; returns how
   // many bytes.
@@ -146,7 +151,8 @@ class PageHeap {
   std::atomic<uintptr_t> lowest_{UINTPTR_MAX};
   std::atomic<uintptr_t> highest_{0};
 
-  std::atomic<uint64_t> max_span_pages_{UINT64_MAX};  // relaxed: a setting
+  std::atomic<uint64_t> max_span_bytes_{UINT64_MAX};  // relaxed: a setting
+  Counter record_bytes_;
 
   Mutex<LockRank::kPageHeap> mutex_;
   PageAllocator pages_ LOAM_GUARDED_BY(mutex_);

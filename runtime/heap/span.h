@@ -94,7 +94,7 @@ struct alignas(64) Span {
   Span* next;           // on a central list: guarded by central's lock
   Span* previous;
   CentralSpanList* central;  // where it goes when not cached; constant
-  Special* specials;         // sorted by (offset, kind)
+  Special* specials;         // sorted by (cell, kind)
   // Where the last special went in: makes insertion in address order cheap.
   Special* last_special;
 

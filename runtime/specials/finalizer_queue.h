@@ -27,7 +27,7 @@ class FinalizerQueue {
   template <typename Visit>
   void ForEachObject(Visit&& visit) LOAM_EXCLUDES(mutex_) {
     MutexLock lock(&mutex_);
-    for (Special* f = head_; f != nullptr; f = f->next) visit(f->object);
+    for (Special* f = head_; f != nullptr; f = f->next) visit(f->object());
   }
 
   void ResetAfterFork() { mutex_.ResetAfterFork(); }

@@ -1,26 +1,29 @@
 #include "runtime/specials/special_table.h"
 
 namespace loam {
+namespace {
 
-Special** SpecialTable::FindLink(Span* span, size_t offset, SpecialKind kind) {
+bool IsOf(const Special* special, uintptr_t cell, SpecialKind kind) {
+  return special != nullptr && special->cell == cell && special->kind == kind;
+}
+
+}  // namespace
+
+Special** SpecialTable::FindLink(Span* span, uintptr_t cell, SpecialKind kind) {
+  const auto is_before = [&](const Special& special) {
+    return special.cell < cell || (special.cell == cell && special.kind < kind);
+  };
   Special** link = &span->specials;
   // Start behind the record that went in last if that is not too far: objects
   // get their specials mostly in address order.
   Special* last = span->last_special;
-  if (last != nullptr && (last->offset < offset ||
-                          (last->offset == offset && last->kind < kind))) {
-    link = &last->next;
-  }
-  while (*link != nullptr &&
-         ((*link)->offset < offset ||
-          ((*link)->offset == offset && (*link)->kind < kind))) {
-    link = &(*link)->next;
-  }
+  if (last != nullptr && is_before(*last)) link = &last->next;
+  while (*link != nullptr && is_before(**link)) link = &(*link)->next;
   return link;
 }
 
 void SpecialTable::SetPageBit(const Span* span, bool value) {
-  Arena* arena = arenas_->Find(span->base);
+  Arena* arena = page_heap_->arena_map().Find(span->base);
   const size_t page = Arena::PageIndex(span->base);
   std::atomic<uint64_t>& word = arena->page_specials[page / kBitsPerWord];
   const uint64_t bit = uint64_t{1} << (page % kBitsPerWord);
@@ -40,17 +43,16 @@ Status SpecialTable::SetFinalizer(Span* span, uintptr_t cell,
     record = pool_.Take();
   }
   if (record == nullptr) return Status::kOutOfMemory;
-  record->offset = cell - span->base;
+  page_heap_->record_bytes()->Add(sizeof(Special));
+  record->cell = cell;
   record->kind = SpecialKind::kFinalizer;
   record->function = function;
   record->data = data;
-  record->object = nullptr;
   bool inserted = false;
   {
     SpinLockHolder lock(&span->specials_lock);
-    Special** link = FindLink(span, record->offset, record->kind);
-    const bool exists = *link != nullptr && (*link)->offset == record->offset &&
-                        (*link)->kind == record->kind;
+    Special** link = FindLink(span, cell, SpecialKind::kFinalizer);
+    const bool exists = IsOf(*link, cell, SpecialKind::kFinalizer);
     if (!exists) {
       if (span->specials == nullptr) SetPageBit(span, true);
       record->next = *link;
@@ -71,10 +73,8 @@ Status SpecialTable::ClearFinalizer(Span* span, uintptr_t cell) {
   Special* found = nullptr;
   {
     SpinLockHolder lock(&span->specials_lock);
-    const size_t offset = cell - span->base;
-    Special** link = FindLink(span, offset, SpecialKind::kFinalizer);
-    if (*link != nullptr && (*link)->offset == offset &&
-        (*link)->kind == SpecialKind::kFinalizer) {
+    Special** link = FindLink(span, cell, SpecialKind::kFinalizer);
+    if (IsOf(*link, cell, SpecialKind::kFinalizer)) {
       found = *link;
       *link = found->next;
       span->last_special = nullptr;
@@ -89,10 +89,8 @@ Status SpecialTable::ClearFinalizer(Span* span, uintptr_t cell) {
 
 bool SpecialTable::HasFinalizer(Span* span, uintptr_t cell) {
   SpinLockHolder lock(&span->specials_lock);
-  const size_t offset = cell - span->base;
-  Special* found = *FindLink(span, offset, SpecialKind::kFinalizer);
-  return found != nullptr && found->offset == offset &&
-         found->kind == SpecialKind::kFinalizer;
+  return IsOf(*FindLink(span, cell, SpecialKind::kFinalizer), cell,
+              SpecialKind::kFinalizer);
 }
 
 void SpecialTable::SweepSpecials(Span* span) {
@@ -104,14 +102,13 @@ void SpecialTable::SweepSpecials(Span* span) {
     Special** link = &span->specials;
     while (*link != nullptr) {
       Special* special = *link;
-      const size_t index = span->CellIndex(span->base + special->offset);
+      const size_t index = span->CellIndex(special->cell);
       if (span->IsMarked(index)) {
         link = &special->next;
         continue;
       }
       *link = special->next;
       special->next = nullptr;
-      special->object = reinterpret_cast<void*>(span->base + special->offset);
       *dead_tail = special;
       dead_tail = &special->next;
       // Every other special of this object sees it alive from here on.
@@ -129,6 +126,7 @@ void SpecialTable::SweepSpecials(Span* span) {
 }
 
 void SpecialTable::FreeRecord(Special* special) {
+  page_heap_->record_bytes()->Subtract(sizeof(Special));
   MutexLock lock(&pool_mutex_);
   pool_.Give(special);
 }

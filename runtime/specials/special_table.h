@@ -8,10 +8,9 @@
 
 #include "runtime/base/mutex.h"
 #include "runtime/base/status.h"
-#include "runtime/heap/arena.h"
 #include "runtime/heap/heap_counters.h"
 #include "runtime/heap/metadata_allocator.h"
-#include "runtime/heap/span.h"
+#include "runtime/heap/page_heap.h"
 #include "runtime/specials/finalizer_queue.h"
 #include "runtime/specials/special.h"
 
@@ -19,8 +18,8 @@ namespace loam {
 
 class SpecialTable {
  public:
-  SpecialTable(PersistentAllocator* persistent, const ArenaMap* arenas)
-      : arenas_(arenas), pool_(persistent) {}
+  SpecialTable(PersistentAllocator* persistent, PageHeap* page_heap)
+      : page_heap_(page_heap), pool_(persistent) {}
 
   // `span` is swept, and `cell` the base of an allocated cell of it.
   // kWrongState if the object has a finalizer, kOutOfMemory.
@@ -40,7 +39,7 @@ class SpecialTable {
   void ForEachFinalizable(Span* span, Visit&& visit) {
     SpinLockHolder lock(&span->specials_lock);
     for (Special* s = span->specials; s != nullptr; s = s->next) {
-      if (s->kind == SpecialKind::kFinalizer) visit(span->base + s->offset);
+      if (s->kind == SpecialKind::kFinalizer) visit(uintptr_t{s->cell});
     }
   }
 
@@ -55,12 +54,12 @@ class SpecialTable {
   }
 
  private:
-  // The link that points to the first special at or after (offset, kind).
-  Special** FindLink(Span* span, size_t offset, SpecialKind kind)
+  // The link that points to the first special at or after (cell, kind).
+  Special** FindLink(Span* span, uintptr_t cell, SpecialKind kind)
       LOAM_REQUIRES(span->specials_lock);
   void SetPageBit(const Span* span, bool value);
 
-  const ArenaMap* const arenas_;
+  PageHeap* const page_heap_;
   Mutex<LockRank::kSpecialPool> pool_mutex_;
   FixedPool<Special> pool_ LOAM_GUARDED_BY(pool_mutex_);
   FinalizerQueue queue_;

@@ -160,8 +160,8 @@ TEST_F(RootStackTest, FramesAreVisitedByTheirMaps) {
   const uint8_t kinds[] = {static_cast<uint8_t>(kPointer), 0,
                            static_cast<uint8_t>(kAmbiguous)};
   const FrameMap mixed = {3, 0, kinds, "g"};
-  ThreeSlots outer = {{&stack_, nullptr, &uniform}, {1, 2, 3}};
-  ThreeSlots inner = {{&stack_, &outer.frame, &mixed}, {4, 5, 6}};
+  ThreeSlots outer = {{nullptr, &uniform, &stack_}, {1, 2, 3}};
+  ThreeSlots inner = {{&outer.frame, &mixed, &stack_}, {4, 5, 6}};
   stack_.frames = &inner.frame;
   New(7);
   RecordingVisitor visitor;
@@ -184,7 +184,7 @@ TEST_F(RootStackTest, FramesAreVisitedByTheirMaps) {
 // An unwind point is the frames and the handles as they were.
 TEST_F(RootStackTest, UnwindingPassesOverInnerScopes) {
   const FrameMap map = {3, static_cast<uint32_t>(kValue), nullptr, "f"};
-  ThreeSlots outer = {{&stack_, nullptr, &map}, {1, 2, 3}};
+  ThreeSlots outer = {{nullptr, &map, &stack_}, {1, 2, 3}};
   stack_.frames = &outer.frame;
   NewMany(100, 5);
   Frame* const frames = stack_.frames;
@@ -193,7 +193,7 @@ TEST_F(RootStackTest, UnwindingPassesOverInnerScopes) {
   {
     ThreeSlots inner[3];
     for (ThreeSlots& frame : inner) {
-      frame = {{&stack_, stack_.frames, &map}, {11, 12, 13}};
+      frame = {{stack_.frames, &map, &stack_}, {11, 12, 13}};
       stack_.frames = &frame.frame;
       NewMany(200, 100);  // Each in a scope that is never closed.
     }

@@ -213,6 +213,13 @@ TEST_F(PageHeapLimitsTest, MaxSpanBytesBoundsThePagesInSpans) {
   EXPECT_EQ(Allocate(1), nullptr);
   heap_->FreeSpan(first);
   EXPECT_NE(Allocate(30), nullptr);
+  heap_->FreeSpan(second);
+  heap_->record_bytes()->Add(5 * kPageBytes);  // They count too.
+  EXPECT_EQ(Allocate(16), nullptr);
+  EXPECT_NE(Allocate(15), nullptr);
+  heap_->record_bytes()->Subtract(5 * kPageBytes);
+  EXPECT_NE(Allocate(5), nullptr);
+  EXPECT_EQ(Allocate(1), nullptr);
   heap_->set_max_span_bytes(UINT64_MAX);
   EXPECT_NE(Allocate(1), nullptr);
   ASSERT_NO_FATAL_FAILURE(Check());

@@ -145,9 +145,9 @@ void PushSequence(loam_mutator* m, FrameOfTwo* f, const loam_frame_map* map) {
   asm volatile(R"(
         movq    %c3(%0), %%rax
         movq    (%%rax), %%rcx
-        movq    %%rax, (%1)
-        movq    %%rcx, 8(%1)
-        movq    %2, 16(%1)
+        movq    %%rcx, (%1)
+        movq    %2, 8(%1)
+        movq    %%rax, 16(%1)
         xorl    %%edx, %%edx
         movq    %%rdx, 24(%1)
         movq    %%rdx, 32(%1)
@@ -160,8 +160,8 @@ void PushSequence(loam_mutator* m, FrameOfTwo* f, const loam_frame_map* map) {
 
 void PopSequence(FrameOfTwo* f) {
   asm volatile(R"(
-        movq    (%0), %%rax
-        movq    8(%0), %%rcx
+        movq    16(%0), %%rax
+        movq    (%0), %%rcx
         movq    %%rcx, (%%rax)
       )"
                :

@@ -12,7 +12,9 @@ namespace {
 
 std::vector<Special> Records(size_t count) {
   std::vector<Special> records(count);
-  for (size_t i = 0; i < count; i++) records[i].object = &records[i];
+  for (size_t i = 0; i < count; i++) {
+    records[i].cell = reinterpret_cast<uintptr_t>(&records[i]);
+  }
   return records;
 }
 
@@ -109,7 +111,7 @@ TEST(FinalizerQueueTest, ThreadsPushAndPop) {
   for (size_t p = 0; p < kProducers; p++) {
     records.push_back(Records(kEach));
     for (size_t i = 0; i < kEach; i++) {
-      records[p][i].offset = p * kEach + i;
+      records[p][i].cell = p * kEach + i;
     }
   }
   std::atomic<size_t> popped{0};
@@ -124,11 +126,11 @@ TEST(FinalizerQueueTest, ThreadsPushAndPop) {
         continue;
       }
       popped++;
-      times[record->offset]++;
+      times[record->cell]++;
       // What one consumer sees of one producer comes in order.
-      const size_t producer = record->offset / kEach;
-      if (record->offset % kEach < next[producer]) out_of_order = true;
-      next[producer] = record->offset % kEach + 1;
+      const size_t producer = record->cell / kEach;
+      if (record->cell % kEach < next[producer]) out_of_order = true;
+      next[producer] = record->cell % kEach + 1;
     }
   };
   std::vector<std::thread> threads;

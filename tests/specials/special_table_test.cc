@@ -62,7 +62,7 @@ class SpecialTableTest : public testing::Test {
     std::vector<size_t> cells;
     while (Special* special = table_.finalizer_queue()->Pop()) {
       cells.push_back(
-          (reinterpret_cast<uintptr_t>(special->object) - span_->base) /
+          (reinterpret_cast<uintptr_t>(special->object()) - span_->base) /
           kCellBytes);
       table_.FreeRecord(special);
     }
@@ -72,7 +72,7 @@ class SpecialTableTest : public testing::Test {
   MemoryLedger ledger_;
   PersistentAllocator persistent_{&ledger_};
   PageHeap heap_{&ledger_, &persistent_, {}};
-  SpecialTable table_{&persistent_, &heap_.arena_map()};
+  SpecialTable table_{&persistent_, &heap_};
   Span* span_ = nullptr;
 };
 
@@ -120,6 +120,22 @@ TEST_F(SpecialTableTest, ClearedFinalizersAreGone) {
   EXPECT_FALSE(table_.HasFinalizer(span_, Cell(3)));
   EXPECT_EQ(table_.finalizers_set(), 0);
   EXPECT_EQ(Set(3), Status::kOk) << "may be set again";
+}
+
+// The heap's size includes them until their finalizers have been taken.
+TEST_F(SpecialTableTest, RecordsAreCounted) {
+  const Counter& bytes = *heap_.record_bytes();
+  EXPECT_EQ(bytes.Get(), 0);
+  for (size_t i = 0; i < 4; i++) ASSERT_EQ(Set(i), Status::kOk);
+  EXPECT_EQ(Set(2), Status::kWrongState);
+  EXPECT_EQ(bytes.Get(), 4 * sizeof(Special));
+  EXPECT_EQ(Clear(1), Status::kOk);
+  EXPECT_EQ(bytes.Get(), 3 * sizeof(Special));
+  Mark(3);
+  table_.SweepSpecials(span_);
+  EXPECT_EQ(bytes.Get(), 3 * sizeof(Special)) << "queued ones too";
+  EXPECT_EQ(DrainQueue(), (Cells{0, 2}));
+  EXPECT_EQ(bytes.Get(), sizeof(Special));
 }
 
 TEST_F(SpecialTableTest, PageBitTellsWhetherThereAreSpecials) {

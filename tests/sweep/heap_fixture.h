@@ -115,7 +115,7 @@ class HeapFixture {
   MemoryLedger ledger_;
   PersistentAllocator persistent_{&ledger_};
   PageHeap pages_{&ledger_, &persistent_, {}};
-  SpecialTable specials_{&persistent_, &pages_.arena_map()};
+  SpecialTable specials_{&persistent_, &pages_};
   HeapCounters counters_;
   Sweeper sweeper_;
   SpanSource source_{&pages_, &sweeper_, &counters_};

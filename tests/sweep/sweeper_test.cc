@@ -227,7 +227,7 @@ TEST_F(SweeperTest, DeadObjectsWithFinalizersLiveForOneMoreCycle) {
   EXPECT_TRUE(span->IsAllocated(4));
   Special* special = heap_.specials()->finalizer_queue()->Pop();
   ASSERT_NE(special, nullptr);
-  EXPECT_EQ(special->object, reinterpret_cast<void*>(span->CellAddress(4)));
+  EXPECT_EQ(special->object(), reinterpret_cast<void*>(span->CellAddress(4)));
   heap_.specials()->FreeRecord(special);
   heap_.CycleThatMarksNothing();
   heap_.sweeper()->SweepAll();
