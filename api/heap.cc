@@ -231,7 +231,7 @@ loam_status loam_heap_set_fixed_size(loam_heap* heap, uint64_t bytes) {
                            "must be at least 1 MiB");
   }
   runtime->pacer()->set_fixed_bytes(bytes);
-  runtime->page_heap()->set_max_span_bytes(bytes);
+  runtime->page_heap()->set_max_heap_bytes(bytes);
   return LOAM_OK;
 }
 

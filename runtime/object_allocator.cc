@@ -40,6 +40,10 @@ void* WithMemory(Mutator* m, size_t bytes, AllocationMode mode,
     cycles = runtime->cycle()->cycles();
   }
   void* result = attempt();
+  if (result == nullptr && mode == AllocationMode::kNeverCollect &&
+      runtime->ReleaseMemory() > 0) {
+    result = attempt();
+  }
   if (result != nullptr || mode == AllocationMode::kNeverCollect) {
     return result;
   }

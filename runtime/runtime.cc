@@ -113,7 +113,7 @@ Status Runtime::Create(const RuntimeOptions& given, Runtime** result,
 bool Runtime::Initialize() {
   ledger_.set_limit(options_.heap_limit);
   if (options_.pacer.fixed) {
-    page_heap_.set_max_span_bytes(options_.pacer.fixed_bytes);
+    page_heap_.set_max_heap_bytes(options_.pacer.fixed_bytes);
   }
   if (owns_types_) {
     types_ = TypeSet::Create(kFirstTypeCursorOffset, sizeof(AllocationCursor));

@@ -162,10 +162,10 @@ void PageHeap::FreePagesOf(Span* span) {
 }
 
 uintptr_t PageHeap::AllocatePages(size_t pages, bool may_grow) {
-  if ((span_pages_ + pages) * kPageBytes + record_bytes_.Get() >
-      max_span_bytes_.load(std::memory_order_relaxed)) {
-    return 0;
-  }
+  const uint64_t max_bytes = max_heap_bytes_.load(std::memory_order_relaxed);
+  const uint64_t used_bytes =
+      (span_pages_ + pages) * kPageBytes + record_bytes_.Get();
+  if (used_bytes > max_bytes) return 0;
   uintptr_t base = pages_.Find(pages);
   if (base == 0) {
     if (!may_grow || !Grow(pages)) return 0;
@@ -174,6 +174,10 @@ uintptr_t PageHeap::AllocatePages(size_t pages, bool may_grow) {
   const size_t scavenged = pages_.CountScavenged(base, pages);
   if (scavenged > 0) {
     const size_t bytes = scavenged * kPageBytes;
+    // Free pages in the wrong place count too; a caller that cannot wait for
+    // others to become free gives them back.
+    const size_t others = pages_.free_committed_pages() - (pages - scavenged);
+    if (used_bytes + others * kPageBytes > max_bytes) return 0;
     if (!ledger_->TryCharge(MemoryLedger::Use::kHeapPages, bytes)) return 0;
     if (!os::Commit(base, pages * kPageBytes)) {
       ledger_->Refund(MemoryLedger::Use::kHeapPages, bytes);

@@ -59,10 +59,10 @@ class PageHeap {
   // The same for several, which costs less.
   void FreeSpans(Span* const* spans, size_t count) LOAM_EXCLUDES(mutex_);
 
-  // Spans never take more pages than this (the fixed-size policy), less what
-  // records about objects take.
-  void set_max_span_bytes(uint64_t bytes) {
-    max_span_bytes_.store(bytes, std::memory_order_relaxed);
+  // Spans and free pages never take more than this (the fixed-size policy),
+  // less what records about objects take.
+  void set_max_heap_bytes(uint64_t bytes) {
+    max_heap_bytes_.store(bytes, std::memory_order_relaxed);
   }
   // Of records about objects (specials), which whoever has them counts here.
   Counter* record_bytes() { return &record_bytes_; }
@@ -151,7 +151,7 @@ class PageHeap {
   std::atomic<uintptr_t> lowest_{UINTPTR_MAX};
   std::atomic<uintptr_t> highest_{0};
 
-  std::atomic<uint64_t> max_span_bytes_{UINT64_MAX};  // relaxed: a setting
+  std::atomic<uint64_t> max_heap_bytes_{UINT64_MAX};  // relaxed: a setting
   Counter record_bytes_;
 
   Mutex<LockRank::kPageHeap> mutex_;

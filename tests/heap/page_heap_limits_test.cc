@@ -202,9 +202,9 @@ TEST_F(PageHeapLimitsTest, EveryPointOfFailureLeavesItUsable) {
   }
 }
 
-TEST_F(PageHeapLimitsTest, MaxSpanBytesBoundsThePagesInSpans) {
+TEST_F(PageHeapLimitsTest, MaxHeapBytesBoundsPages) {
   Start();
-  heap_->set_max_span_bytes(50 * kPageBytes);
+  heap_->set_max_heap_bytes(50 * kPageBytes);
   Span* first = Allocate(30);
   ASSERT_NE(first, nullptr);
   EXPECT_EQ(Allocate(21), nullptr);
@@ -212,7 +212,8 @@ TEST_F(PageHeapLimitsTest, MaxSpanBytesBoundsThePagesInSpans) {
   ASSERT_NE(second, nullptr);
   EXPECT_EQ(Allocate(1), nullptr);
   heap_->FreeSpan(first);
-  EXPECT_NE(Allocate(30), nullptr);
+  first = Allocate(30);
+  ASSERT_NE(first, nullptr);
   heap_->FreeSpan(second);
   heap_->record_bytes()->Add(5 * kPageBytes);  // They count too.
   EXPECT_EQ(Allocate(16), nullptr);
@@ -220,7 +221,14 @@ TEST_F(PageHeapLimitsTest, MaxSpanBytesBoundsThePagesInSpans) {
   heap_->record_bytes()->Subtract(5 * kPageBytes);
   EXPECT_NE(Allocate(5), nullptr);
   EXPECT_EQ(Allocate(1), nullptr);
-  heap_->set_max_span_bytes(UINT64_MAX);
+  // Free pages in the wrong place count too, until they are given back.
+  heap_->FreeSpan(first);
+  EXPECT_EQ(Allocate(31), nullptr);
+  EXPECT_EQ(heap_->ReleaseFreePages(SIZE_MAX), 30 * kPageBytes);
+  heap_->set_max_heap_bytes(51 * kPageBytes);
+  EXPECT_NE(Allocate(31), nullptr);
+  EXPECT_EQ(Allocate(1), nullptr);
+  heap_->set_max_heap_bytes(UINT64_MAX);
   EXPECT_NE(Allocate(1), nullptr);
   ASSERT_NO_FATAL_FAILURE(Check());
 }

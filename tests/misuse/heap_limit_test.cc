@@ -14,6 +14,7 @@
 
 #include "api/loam.h"
 #include "tests/api/test_heap.h"
+#include "tests/support/random.h"
 
 namespace loam_test {
 namespace {
@@ -422,6 +423,45 @@ TEST(LimitTest, AFixedHeapStaysFixed) {
   EXPECT_LE(heap.Stats().span_bytes, options.fixed_heap_size);
   ASSERT_EQ(loam_heap_set_fixed_size(heap.heap(), 16 << 20), LOAM_OK);
   EXPECT_TRUE(Keep(&heap, loam_alloc_bytes(heap.m(), 1000)));
+}
+
+// Large objects of many sizes leave free pages in pieces too small for the
+// next: the heap collects, and gives such pages back, before it takes more.
+TEST(LimitTest, AFixedHeapDoesNotGrowByItsHoles) {
+  constexpr uint64_t kFixed = 16 << 20;
+  loam_options options = TestOptions();
+  options.policy = LOAM_POLICY_FIXED;
+  options.fixed_heap_size = kFixed;
+  TestHeap heap(options);
+  heap.kept.resize(8);
+  Random random(11);
+  const auto may_be_committed = [&] {
+    const loam_stats stats = heap.Stats();
+    return kFixed + stats.metadata_bytes;
+  };
+  for (int i = 0; i < 4000; i++) {
+    const size_t bytes = random.Between(64 << 10, 1 << 20);
+    void* const object = i % 3 == 0 ? loam_try_alloc_bytes(heap.m(), bytes)
+                                    : loam_alloc_bytes(heap.m(), bytes);
+    if (i % 3 != 0) {
+      ASSERT_NE(object, nullptr) << i;
+    }
+    if (object != nullptr && random.OneIn(4))
+      heap.kept[random.Below(8)] = object;
+    ASSERT_LE(heap.Stats().committed_bytes, may_be_committed()) << i;
+  }
+  // Holes of 1 MiB are no place for 2 MiB; what never collects finds it too.
+  heap.kept.clear();
+  heap.Collect();
+  std::vector<void*> blocks;
+  while (void* const block = loam_try_alloc_bytes(heap.m(), 1 << 20)) {
+    blocks.push_back(block);
+  }
+  ASSERT_GE(blocks.size(), 12u);
+  for (size_t i = 0; i < blocks.size(); i += 2) heap.kept.push_back(blocks[i]);
+  heap.Collect();
+  EXPECT_NE(loam_try_alloc_bytes(heap.m(), 2 << 20), nullptr);
+  EXPECT_LE(heap.Stats().committed_bytes, may_be_committed());
 }
 
 TEST(LimitTest, TheMemoryLimitIsSoft) {
