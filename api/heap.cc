@@ -89,6 +89,9 @@ RuntimeOptions Convert(const loam_options& o, const EmbedderCallbacks* given) {
   r.heap_limit = o.heap_limit == 0 ? kNoLimit : o.heap_limit;
   r.memory_limit = o.memory_limit;
   r.huge_pages = o.huge_pages != 0;
+  r.trace = o.trace;
+  r.background = o.no_background == 0;
+  r.retain_percent = o.retain_percent;
   r.workers = o.workers;
   r.arena_hint = o.arena_hint;
   r.raw_stores = o.raw_stores != 0;

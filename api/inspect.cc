@@ -68,6 +68,9 @@ loam_status loam_heap_stats(loam_heap* heap, loam_stats* stats) {
   stats->types_with_typed_spans = s.typed_types;
   stats->finalizers_set = s.finalizers_set;
   stats->finalizers_waiting = s.finalizers_waiting;
+  stats->released_bytes = s.pages.released_bytes;
+  stats->scavenged_bytes = s.scavenged_bytes;
+  stats->scavenger_ns = s.scavenger_ns;
   return LOAM_OK;
 }
 

@@ -19,6 +19,7 @@ typedef enum loam_policy LOAM_ENUM_TYPE {
 } loam_policy;
 
 #define LOAM_GC_PERCENT_DEFAULT 100
+#define LOAM_RETAIN_PERCENT_DEFAULT 10
 #define LOAM_MINIMUM_HEAP_DEFAULT (4u << 20)
 #define LOAM_MEMORY_LIMIT_NONE UINT64_MAX /* no soft limit */
 #define LOAM_MEMORY_LIMIT_CGROUP 0 /* read the container's limit, if any */
@@ -87,14 +88,21 @@ typedef struct loam_callbacks {
   int (*out_of_memory)(loam_heap* heap, size_t requested, void* data);
   void (*cycle_begin)(loam_heap* heap, const loam_cycle_info* info, void* data);
   void (*cycle_end)(loam_heap* heap, const loam_cycle_info* info, void* data);
-  /* One line without the newline; perhaps while the world is stopped. NULL:
-   * warnings go to standard error. */
+  /* One line without the newline; perhaps while the world is stopped, and with
+   * LOAM_TRACE_SCAVENGE on the heap's own thread, for which loam_heap_destroy
+   * waits. NULL: lines go to standard error. */
   void (*log)(loam_heap* heap, const char* line, void* data);
   /* The message has been printed to standard error; return and the process
    * aborts. */
   void (*fatal)(loam_heap* heap, const char* message, void* data);
   void* data;
 } loam_callbacks;
+
+/* What the log hears of besides warnings; bits of loam_options.trace. */
+typedef enum loam_trace {
+  LOAM_TRACE_GC = 1,      /* each collection: a line */
+  LOAM_TRACE_SCAVENGE = 2 /* what the background thread has given back */
+} loam_trace;
 
 /* Initialise with loam_options_init, then set what differs. */
 typedef struct loam_options {
@@ -113,7 +121,7 @@ typedef struct loam_options {
   uint64_t fixed_heap_size;
   /* Hard: committed bytes, metadata included, never exceed it; at least 1 MiB,
    * or 0: none. Not counted are the type set, a page per thread, the workers,
-   * and what checking needs. LOAM_HEAP_LIMIT */
+   * the background thread's stack, and what checking needs. LOAM_HEAP_LIMIT */
   uint64_t heap_limit;
   /* Soft: collect more often to stay below. LOAM_MEMORY_LIMIT */
   uint64_t memory_limit;
@@ -132,6 +140,18 @@ typedef struct loam_options {
   uintptr_t arena_hint; /* where to place the first arena; 0: the default */
   uint32_t raw_stores;  /* nonzero: stores need not use the store functions */
   loam_word weak_cleared_word; /* for later versions */
+  uint32_t trace;              /* of loam_trace. LOAM_TRACE=gc,scavenge */
+
+  /* Free memory that a heap keeps: so many percent over what the next
+   * collection will find, or, when it has not allocated for five seconds, over
+   * what is live. The rest goes back to the OS in the background, with at most
+   * a hundredth of one processor: after the first collection that leaves that
+   * much, the heap starts a thread. It takes no signals, and calls nothing of
+   * yours but the log callback. LOAM_RETAIN_PERCENT */
+  uint32_t retain_percent;
+  /* Nonzero: no such thread; memory goes back when loam_heap_release_memory is
+   * called. LOAM_BACKGROUND=0 */
+  uint32_t no_background;
   loam_check_options check;
   loam_callbacks callbacks;
 } loam_options;
@@ -145,6 +165,7 @@ static inline void loam_options_init(loam_options* options) {
   options->abi_layout = loam_abi_layout();
   options->gc_percent = LOAM_GC_PERCENT_DEFAULT;
   options->minimum_heap_bytes = LOAM_MINIMUM_HEAP_DEFAULT;
+  options->retain_percent = LOAM_RETAIN_PERCENT_DEFAULT;
   options->memory_limit = LOAM_MEMORY_LIMIT_CGROUP;
 }
 

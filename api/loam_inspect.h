@@ -21,8 +21,9 @@ typedef struct loam_stats {
   /* Objects. Counted per span, when a mutator caches it. */
   uint64_t live_bytes_estimate; /* marked last time, plus handed out since */
   uint64_t allocated_bytes;     /* since the heap was created */
-  /* A cycle starts when the estimate, the external bytes, and once more the
-   * bytes of objects that got a finalizer since the last one, reach this. */
+  /* A cycle starts when the estimate, the external bytes, 32 bytes for each
+   * finalizer, and once more the bytes of objects that got one since the last
+   * cycle, reach this. */
   uint64_t trigger_bytes;
   /* Cycles. */
   uint64_t cycles;
@@ -40,6 +41,10 @@ typedef struct loam_stats {
   uint64_t types_with_typed_spans;
   uint64_t finalizers_set;
   uint64_t finalizers_waiting;
+  /* Going back to the OS. */
+  uint64_t released_bytes;  /* now: free pages given back, or not used yet */
+  uint64_t scavenged_bytes; /* in the background, since the heap was created */
+  uint64_t scavenger_ns;    /* what that took */
 } loam_stats;
 
 LOAM_API loam_status loam_heap_stats(loam_heap* heap, loam_stats* stats);

@@ -101,6 +101,8 @@ RuntimeStats Runtime::stats() {
   stats.typed_types = typed_types_.Get();
   stats.finalizers_set = specials_.finalizers_set();
   stats.finalizers_waiting = specials_.finalizer_queue()->size();
+  stats.scavenged_bytes = scavenger_.scavenged_bytes();
+  stats.scavenger_ns = scavenger_.worked_ns();
   return stats;
 }
 

@@ -66,6 +66,30 @@ bool ParseSwitch(const char* text, bool* value) {
   return true;
 }
 
+// Words, with commas between them.
+bool ParseTrace(const char* text, uint32_t* trace) {
+  uint32_t bits = 0;
+  if (strcmp(text, "none") != 0) {
+    for (const char* word = text;;) {
+      const size_t length = strcspn(word, ",");
+      const auto is = [&](const char* name) {
+        return strlen(name) == length && strncmp(word, name, length) == 0;
+      };
+      if (is("gc")) {
+        bits |= kTraceGc;
+      } else if (is("scavenge")) {
+        bits |= kTraceScavenge;
+      } else {
+        return false;
+      }
+      if (word[length] == '\0') break;
+      word += length + 1;
+    }
+  }
+  *trace = bits;
+  return true;
+}
+
 template <bool CheckOptions::* kField>
 constexpr Variable Switch(const char* name, const char* option) {
   return {name, option, "0 or 1",
@@ -147,6 +171,34 @@ constexpr Variable kVariables[] = {
      },
      [](const RuntimeOptions& o, char* text, size_t bytes) {
        snprintf(text, bytes, "%s", o.huge_pages ? "on" : "off");
+     }},
+    {"LOAM_BACKGROUND", "background", "0 or 1",
+     [](RuntimeOptions* o, const char* text) {
+       return ParseSwitch(text, &o->background);
+     },
+     [](const RuntimeOptions& o, char* text, size_t bytes) {
+       snprintf(text, bytes, "%s", o.background ? "on" : "off");
+     }},
+    {"LOAM_RETAIN_PERCENT", "retain_percent", "a whole number up to 1000",
+     [](RuntimeOptions* o, const char* text) {
+       uint64_t value;
+       if (!ParseBytes(text, &value) || value > kMaxRetainPercent) return false;
+       o->retain_percent = static_cast<uint32_t>(value);
+       return true;
+     },
+     [](const RuntimeOptions& o, char* text, size_t bytes) {
+       snprintf(text, bytes, "%u %%", o.retain_percent);
+     }},
+    {"LOAM_TRACE", "trace", "none, or a list of gc and scavenge",
+     [](RuntimeOptions* o, const char* text) {
+       return ParseTrace(text, &o->trace);
+     },
+     [](const RuntimeOptions& o, char* text, size_t bytes) {
+       const bool gc = (o.trace & kTraceGc) != 0;
+       const bool scavenge = (o.trace & kTraceScavenge) != 0;
+       snprintf(text, bytes, "%s%s%s", gc ? "gc" : "",
+                gc && scavenge ? "," : "",
+                scavenge ? "scavenge" : (gc ? "" : "none"));
      }},
     {"LOAM_STRESS", "check.stress_interval", "a whole number",
      [](RuntimeOptions* o, const char* text) {
@@ -286,6 +338,12 @@ Status CheckOptionRanges(const RuntimeOptions& o, ErrorMessage* message) {
   } else if (o.workers > kMaxWorkers) {
     argument = "workers";
     problem = "must be at most 15";
+  } else if ((o.trace & ~kTraceAll) != 0) {
+    argument = "trace";
+    problem = "must be bits of loam_trace";
+  } else if (o.retain_percent > kMaxRetainPercent) {
+    argument = "retain_percent";
+    problem = "must be at most 1000";
   } else if (o.heap_limit < (1 << 20)) {
     argument = "heap_limit";
     problem = "must be 0 (none) or at least 1 MiB";

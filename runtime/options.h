@@ -49,6 +49,15 @@ constexpr uint64_t kMemoryLimitFromCgroup = 0;
 
 constexpr uint32_t kMaxWorkers = MarkPool::kMaxMarkers - 1;
 
+constexpr uint32_t kMaxRetainPercent = 1000;
+
+// What is logged besides warnings.
+enum TraceBits : uint32_t {
+  kTraceGc = 1u << 0,
+  kTraceScavenge = 1u << 1,
+  kTraceAll = kTraceGc | kTraceScavenge,
+};
+
 struct RuntimeOptions {
   char name[32] = "heap";
   ValueEncoding encoding;
@@ -57,7 +66,10 @@ struct RuntimeOptions {
   uint64_t heap_limit = kNoLimit;
   uint64_t memory_limit = kMemoryLimitFromCgroup;
   bool huge_pages = false;
+  uint32_t trace = 0;  // of TraceBits
   uint32_t workers = 0;
+  bool background = true;  // may start a thread when there is work for it
+  uint32_t retain_percent = 10;
   uintptr_t arena_hint = 0;
   bool raw_stores = false;
   uintptr_t weak_cleared_word = 0;

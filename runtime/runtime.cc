@@ -9,6 +9,7 @@
 #include "runtime/cell_run.h"
 #include "runtime/checking.h"
 #include "runtime/heap/os_memory.h"
+#include "runtime/trace.h"
 
 namespace loam {
 namespace {
@@ -68,7 +69,17 @@ Runtime::Runtime(const RuntimeOptions& options)
       roots_(&persistent_, this),
       pacer_(options.pacer),
       store_shadow_(&page_heap_.arena_map()),
-      cycle_(MakeParts(this, options, this, &safepoints_, &NameOfOtherHeap)) {}
+      cycle_(MakeParts(this, options, this, &safepoints_, &NameOfOtherHeap)),
+      scavenger_({options.background, options.retain_percent}, &page_heap_,
+                 &counters_, &pacer_, &fatal_context_) {
+  if ((options.trace & kTraceScavenge) != 0) {
+    scavenger_.set_report(
+        [](void* data, const char* line) {
+          static_cast<Runtime*>(data)->Log(line);
+        },
+        this);
+  }
+}
 
 Runtime::~Runtime() { types_state_.Release(); }
 
@@ -159,7 +170,10 @@ CycleOutcome Runtime::Collect(Mutator* m, CycleReason reason, bool sweep_all,
                               uint64_t only_after) {
   const ScopedFatalContext context(&fatal_context_);
   EndFreshObjects(m);
-  return cycle_.Collect(&m->safepoint, reason, sweep_all, only_after);
+  const CycleOutcome outcome =
+      cycle_.Collect(&m->safepoint, reason, sweep_all, only_after);
+  if (outcome == CycleOutcome::kRan) scavenger_.CollectionEnded();
+  return outcome;
 }
 
 uint64_t Runtime::CachedBytesBound() const {
@@ -229,6 +243,11 @@ void Runtime::CycleBegins(const CycleInfo& info) {
 }
 
 void Runtime::CycleEnds(const CycleInfo& info) {
+  if ((options_.trace & kTraceGc) != 0) {
+    char line[kTraceLineBytes];
+    FormatCycle(info, ledger_.committed(), line);
+    Log(line);
+  }
   const Callbacks& callbacks = options_.callbacks;
   if (callbacks.cycle_end != nullptr) {
     callbacks.cycle_end(this, info);

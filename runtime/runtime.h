@@ -29,6 +29,7 @@
 #include "runtime/heap/type_set.h"
 #include "runtime/mutator.h"
 #include "runtime/options.h"
+#include "runtime/scavenger.h"
 #include "runtime/span_class.h"
 #include "runtime/specials/special_table.h"
 #include "runtime/sweep/span_source.h"
@@ -57,6 +58,7 @@ struct RuntimeStats {
   uint64_t mutators;
   uint64_t typed_types;
   uint64_t finalizers_set, finalizers_waiting;
+  uint64_t scavenged_bytes, scavenger_ns;
 };
 
 class Runtime final : private CycleHost {
@@ -228,6 +230,8 @@ class Runtime final : private CycleHost {
   ErrorMessage last_error_;  // written under error_mutex_; see last_error()
 
   GcCycle cycle_;
+  // Last, so that its thread ends first.
+  Scavenger scavenger_;
 };
 
 inline Mutator* MutatorOf(SafepointState* state) {

@@ -11,6 +11,8 @@
 namespace loam {
 
 enum class LockRank : uint8_t {
+  kScavengerWork,   // Scavenger: pages are on their way to the OS
+  kScavenger,       // Scavenger: its thread
   kSafepoints,      // Safepoints: mutators of a heap, stopping the world
   kRootSet,         // RootSet: registered roots, globals, fibers
   kTypeSet,         // TypeSet: registration

@@ -7,8 +7,10 @@
 #define LOAM_RUNTIME_BASE_MUTEX_H_
 
 #include <pthread.h>
+#include <time.h>
 
 #include <atomic>
+#include <cstdint>
 
 #include "runtime/base/lock_rank.h"
 #include "runtime/base/thread_annotations.h"
@@ -83,6 +85,15 @@ class ConditionVariable {
   template <LockRank kRank>
   void Wait(Mutex<kRank>* mutex) LOAM_REQUIRES(mutex) {
     pthread_cond_wait(&condition_, &mutex->mutex_);
+  }
+  // The same, at most until a time of NowNanoseconds.
+  template <LockRank kRank>
+  void WaitUntil(Mutex<kRank>* mutex, uint64_t time_ns) LOAM_REQUIRES(mutex) {
+    constexpr uint64_t kSecond = 1'000'000'000;
+    timespec time;
+    time.tv_sec = static_cast<time_t>(time_ns / kSecond);
+    time.tv_nsec = static_cast<long>(time_ns % kSecond);  // NOLINT: its type
+    pthread_cond_clockwait(&condition_, &mutex->mutex_, CLOCK_MONOTONIC, &time);
   }
   void NotifyAll() { pthread_cond_broadcast(&condition_); }
   void ResetAfterFork() { condition_ = PTHREAD_COND_INITIALIZER; }

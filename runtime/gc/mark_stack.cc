@@ -44,16 +44,16 @@ void MarkStack::Trim() {
   const size_t bytes = (limit_ - base_) * sizeof(uintptr_t);
   bottom_ = top_ = base_;
   if (bytes == 0) return;
-  os::Decommit(reinterpret_cast<uintptr_t>(base_), bytes);
+  if (!os::Decommit(reinterpret_cast<uintptr_t>(base_), bytes)) return;
   ledger_->Refund(MemoryLedger::Use::kMetadata, bytes);
   limit_ = base_;
 }
 
 MarkStack::~MarkStack() {
   if (base_ == nullptr) return;
-  bottom_ = top_ = base_;
-  Trim();
   os::Release(reinterpret_cast<uintptr_t>(base_), max_bytes_);
+  ledger_->Refund(MemoryLedger::Use::kMetadata,
+                  (limit_ - base_) * sizeof(uintptr_t));
 }
 
 }  // namespace loam

@@ -1,9 +1,9 @@
 #include "runtime/gc/mark_team.h"
 
-#include <csignal>
 #include <new>
 
 #include "runtime/base/embedder_call.h"
+#include "runtime/base/thread.h"
 #include "runtime/heap/os_memory.h"
 
 namespace loam {
@@ -57,30 +57,16 @@ bool MarkTeam::Start(uint32_t workers) {
     const uintptr_t memory = os::Allocate(kBytesOf<Worker>);
     if (memory == 0) return false;
     workers_[count_] = new (reinterpret_cast<void*>(memory)) Worker(this);
-    if (!StartThread(workers_[count_])) return false;
+    if (!StartThread(&workers_[count_]->thread, "loam marker", &Main,
+                     workers_[count_])) {
+      return false;
+    }
     count_++;
   }
   return true;
 }
 
-bool MarkTeam::StartThread(Worker* worker) {
-  // The embedder's signals are for its own threads; a crash is for whoever
-  // handles crashes.
-  sigset_t blocked;
-  sigset_t before;
-  sigfillset(&blocked);
-  for (const int crash : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT}) {
-    sigdelset(&blocked, crash);
-  }
-  pthread_sigmask(SIG_SETMASK, &blocked, &before);
-  const bool started =
-      pthread_create(&worker->thread, nullptr, &Main, worker) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return started;
-}
-
 void* MarkTeam::Main(void* argument) {
-  pthread_setname_np(pthread_self(), "loam marker");  // for debuggers
   auto* worker = static_cast<Worker*>(argument);
   worker->team->Help(worker);
   return nullptr;

@@ -80,7 +80,6 @@ class MarkTeam {
   };
 
   static void* Main(void* argument);
-  bool StartThread(Worker* worker);
   void Help(Worker* worker) LOAM_EXCLUDES(mutex_);
 
   PageHeap* const page_heap_;

@@ -1,6 +1,7 @@
 #include "runtime/gc/mark_verifier.h"
 
 #include <cstdio>
+#include <cstring>
 
 #include "runtime/base/fatal.h"
 #include "runtime/heap/object_slots.h"
@@ -58,9 +59,9 @@ void MarkVerifier::Begin() {
       arena->verify_bits =
           reinterpret_cast<uint64_t*>(os::Allocate(kVerifyBitsBytes));
       ok = ok && arena->verify_bits != nullptr;
-    } else {
-      os::Decommit(reinterpret_cast<uintptr_t>(arena->verify_bits),
-                   kVerifyBitsBytes);
+    } else if (!os::Decommit(reinterpret_cast<uintptr_t>(arena->verify_bits),
+                             kVerifyBitsBytes)) {
+      memset(arena->verify_bits, 0, kVerifyBitsBytes);
     }
   });
   LOAM_CHECK(ok, "no address space for the mark verifier");

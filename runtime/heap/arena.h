@@ -27,8 +27,10 @@ struct Arena {
   // Bit p: the span that starts at page p has specials; set and cleared under
   // that span's specials lock, with relaxed atomics, and read when stopped.
   std::atomic<uint64_t> page_specials[kPagesPerArena / kBitsPerWord];
-  // Guarded by the page heap's lock.
+  // Guarded by the page heap's lock. Summaries are the leaves of its
+  // PageSummaryTree.
   PageChunk chunks[kChunksPerArena];
+  alignas(64) PageSummary summaries[kChunksPerArena];
   // Bytes from here to the arena's end have never been handed out, and are
   // zero. Handing out lowest addresses first makes that worth knowing. Guarded
   // by the page heap's lock.
@@ -42,6 +44,9 @@ struct Arena {
   // Of an address in this or any arena: they are aligned to their size.
   static size_t PageIndex(uintptr_t address) {
     return (address >> kPageShift) % kPagesPerArena;
+  }
+  static size_t ChunkIndex(uintptr_t address) {
+    return PageIndex(address) / kPagesPerChunk;
   }
 };
 

@@ -30,8 +30,9 @@ uintptr_t Reserve(uintptr_t hint, size_t bytes, size_t alignment);
 uintptr_t ReserveExactly(uintptr_t hint, size_t bytes);
 bool Prepare(uintptr_t address, size_t bytes);
 bool Commit(uintptr_t address, size_t bytes);
-// The pages go back to the OS; the next Commit finds zeroes.
-void Decommit(uintptr_t address, size_t bytes);
+// The pages go back to the OS; the next Commit finds zeroes. False, and nothing
+// has changed for some or all of them, if they are locked in memory (mlock).
+[[nodiscard]] bool Decommit(uintptr_t address, size_t bytes);
 // This memory may be backed by huge pages, kHugePageBytes at a time: fewer
 // misses of the TLB and fewer faults, at the price of memory where free pages
 // lie among used ones.

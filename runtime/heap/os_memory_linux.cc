@@ -1,5 +1,7 @@
 #include <sys/mman.h>
 
+#include <cerrno>
+
 #include "runtime/base/bits.h"
 #include "runtime/base/fatal.h"
 #include "runtime/heap/os_memory.h"
@@ -49,11 +51,13 @@ bool Prepare(uintptr_t address, size_t bytes) {
 // Linux backs Prepared memory when it is first touched.
 bool Commit(uintptr_t, size_t) { return true; }
 
-void Decommit(uintptr_t address, size_t bytes) {
+bool Decommit(uintptr_t address, size_t bytes) {
   // MADV_DONTNEED rather than MADV_FREE: resident memory falls at once, and the
   // pages read as zero afterwards, which needzero relies on.
-  LOAM_CHECK(madvise(Pointer(address), bytes, MADV_DONTNEED) == 0,
-             "madvise(%p, %zu) failed", Pointer(address), bytes);
+  if (madvise(Pointer(address), bytes, MADV_DONTNEED) == 0) return true;
+  LOAM_CHECK(errno == EINVAL, "madvise(%p, %zu) failed", Pointer(address),
+             bytes);
+  return false;
 }
 
 // Failure means that the kernel has none.

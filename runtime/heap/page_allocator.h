@@ -1,31 +1,32 @@
 // Finds and frees runs of pages, lowest address first.
 //
 // Address-ordered first fit is what makes Arena::zeroed_base sound, and keeps
-// the heap low so that its end can go back to the OS. Each chunk has a summary;
-// Find walks the summaries in address order from the first chunk that may have
-// a free page. (A radix tree over the summaries comes with a later version,
-// behind the same interface.)
+// the heap low so that its end can go back to the OS. A tree of summaries leads
+// to the run, and below the search address nothing is free.
 //
 // Guarded by the page heap's lock.
 
 #ifndef LOAM_RUNTIME_HEAP_PAGE_ALLOCATOR_H_
 #define LOAM_RUNTIME_HEAP_PAGE_ALLOCATOR_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
 #include "runtime/heap/arena.h"
 #include "runtime/heap/metadata_allocator.h"
+#include "runtime/heap/page_summary_tree.h"
 
 namespace loam {
 
 class PageAllocator {
  public:
-  explicit PageAllocator(const ArenaMap* arenas) : arena_map_(arenas) {}
+  explicit PageAllocator(const ArenaMap* arenas)
+      : arena_map_(arenas), summaries_(arenas) {}
 
-  // Reserves the list of arenas. False when out of memory.
+  // Reserves its tables. False when out of memory.
   bool Initialize(MemoryLedger* ledger);
-  void Release() { arenas_.Release(); }
+  void Release();
 
   // Adds an arena, all of its pages unavailable until Grow. False when out of
   // memory.
@@ -35,8 +36,8 @@ class PageAllocator {
   // scavenged.
   void Grow(uintptr_t address, size_t pages);
 
-  // The lowest run of `pages` free pages, or 0. Changes nothing.
-  uintptr_t Find(size_t pages) const;
+  // The lowest run of `pages` free pages, or 0. Allocates nothing.
+  uintptr_t Find(size_t pages);
   // How many of those pages are scavenged.
   size_t CountScavenged(uintptr_t address, size_t pages) const;
   // Marks a run allocated, and none of it scavenged.
@@ -45,39 +46,65 @@ class PageAllocator {
 
   // Hands every run of free committed pages, up to `max_pages` in all and from
   // the highest addresses down, to decommit(address, pages), and marks them
-  // scavenged. Returns the pages.
+  // scavenged; ends early if that is false. Returns the pages.
   template <typename Decommit>
   size_t Scavenge(size_t max_pages, Decommit&& decommit);
+
+  struct PageRun {
+    uintptr_t address;
+    size_t pages;  // 0: there is none
+  };
+  // For scavenging without the lock: takes the highest free committed pages
+  // below `end` out, about `max_pages` of one run; they are not free until
+  // ReturnScavenged. Chunks that are nearly full are left alone: their pages
+  // will soon be wanted, and are not many.
+  PageRun TakeScavengable(uintptr_t end, size_t max_pages);
+  void ReturnScavenged(PageRun run);
+  // They have not been scavenged after all.
+  void ReturnCommitted(PageRun run) { Free(run.address, run.pages); }
 
   size_t arena_count() const { return arena_count_; }
   Arena* arena(size_t i) const { return arenas_.at(i); }  // by rising address
   size_t free_pages() const { return free_pages_; }
   size_t free_committed_pages() const { return free_committed_pages_; }
 
+  const PageSummaryTree& summaries() const { return summaries_; }
+
   // Recounts everything; false and a description on the first mismatch.
   bool CheckInvariants(char* problem, size_t problem_bytes) const;
 
  private:
-  // Calls visit(chunk, first page, end page) for the parts of a run of pages.
+  // Arenas that begin below an address.
+  size_t ArenasBelow(uintptr_t address) const;
+
+  // Pages in use from which on a chunk is dense: 31 of 32.
+  static constexpr size_t kDensePages = kPagesPerChunk * 31 / 32;
+
+  // Calls visit(chunk, summary, first page, end page) for the parts of a run of
+  // pages.
   template <typename Visit>
   void ForEachChunk(uintptr_t address, size_t pages, Visit&& visit) const {
     while (pages > 0) {
       Arena* arena = arena_map_->Find(address);
-      const size_t page = Arena::PageIndex(address);
-      const size_t first = page % kPagesPerChunk;
-      const size_t count =
-          pages < kPagesPerChunk - first ? pages : kPagesPerChunk - first;
-      visit(arena->chunks[page / kPagesPerChunk], first, first + count);
+      const size_t chunk = Arena::ChunkIndex(address);
+      const size_t first = Arena::PageIndex(address) % kPagesPerChunk;
+      const size_t count = std::min(pages, kPagesPerChunk - first);
+      visit(arena->chunks[chunk], &arena->summaries[chunk], first,
+            first + count);
       address += count * kPageBytes;
       pages -= count;
     }
   }
 
+  bool CheckChunks(char* problem, size_t problem_bytes) const;
+  bool CheckSummaries(char* problem, size_t problem_bytes) const;
+
   const ArenaMap* const arena_map_;
   SparseTable<Arena*> arenas_;  // sorted by base
   size_t arena_count_ = 0;
-  // Every chunk below it has no free page: (arena index, chunk index).
-  mutable size_t first_free_chunk_ = 0;
+  PageSummaryTree summaries_;
+  // No page below it is free. May lie outside the heap.
+  uintptr_t search_address_ = uintptr_t{1} << kAddressBits;
   size_t free_pages_ = 0;
   size_t free_committed_pages_ = 0;
 };
@@ -100,7 +127,7 @@ size_t PageAllocator::Scavenge(size_t max_pages, Decommit&& decommit) {
         if (end - start > max_pages - done) end = start + (max_pages - done);
         const uintptr_t address =
             arenas_.at(a)->base + c * kChunkBytes + start * kPageBytes;
-        decommit(address, end - start);
+        if (!decommit(address, end - start)) return done;
         SetBitRange(chunk.scavenged, start, end);
         free_committed_pages_ -= end - start;
         done += end - start;

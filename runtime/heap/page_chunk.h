@@ -15,20 +15,13 @@
 
 #include "runtime/base/bits.h"
 #include "runtime/heap/heap_constants.h"
+#include "runtime/heap/page_summary.h"
 
 namespace loam {
-
-// Free pages at the start, in the longest run, and at the end of a chunk.
-struct PageSummary {
-  uint16_t start;
-  uint16_t longest;
-  uint16_t end;
-};
 
 struct PageChunk {
   uint64_t allocated[kPagesPerChunk / kBitsPerWord];
   uint64_t scavenged[kPagesPerChunk / kBitsPerWord];
-  PageSummary summary;  // of `allocated`; kept up to date by every change
 
   // First page of the first run of `pages` free pages, or kPagesPerChunk.
   size_t FindRun(size_t pages) const {
@@ -43,49 +36,72 @@ struct PageChunk {
     return kPagesPerChunk;
   }
 
-  // The three ways to keep the summary: pages [first, end) have just been
-  // freed, or allocated, or anything may have changed. The first two look at
+  // Three ways to the summary of `allocated`: from that before pages
+  // [first, end) were freed, or were allocated, or anew. The first two look at
   // the run around these pages only, as long as that tells.
-  void SummarizeFreed(size_t first, size_t end) {
+  PageSummary SummaryAfterFree(PageSummary before, size_t first,
+                               size_t end) const {
     const Run run = RunAround(first, end);
-    summary.longest = std::max(summary.longest, run.length());
-    if (run.start == 0) summary.start = run.length();
-    if (run.end == kPagesPerChunk) summary.end = run.length();
+    return {run.start == 0 ? run.length() : before.start(),
+            std::max(before.longest(), run.length()),
+            run.end == kPagesPerChunk ? run.length() : before.end()};
   }
-  void SummarizeAllocated(size_t first, size_t end) {
-    const Run before = RunAround(first, end);
-    if (before.start == 0) summary.start = static_cast<uint16_t>(first);
-    if (before.end == kPagesPerChunk) {
-      summary.end = static_cast<uint16_t>(kPagesPerChunk - end);
+  PageSummary SummaryAfterAllocation(PageSummary before, size_t first,
+                                     size_t end) const {
+    const Run run = RunAround(first, end);  // that was cut
+    // There may be another one as long.
+    if (run.length() == before.longest() &&
+        FindRun(before.longest()) == kPagesPerChunk) {
+      return Summarize();
     }
-    // There may be another run as long as the one that was cut.
-    if (before.length() == summary.longest &&
-        FindRun(summary.longest) == kPagesPerChunk) {
-      Summarize();
-    }
+    return {run.start == 0 ? first : before.start(), before.longest(),
+            run.end == kPagesPerChunk ? kPagesPerChunk - end : before.end()};
   }
-  void Summarize() {
-    const size_t first = FindFirstSet(allocated, 0, kPagesPerChunk);
-    summary.start = static_cast<uint16_t>(first);
-    size_t longest = first;
-    size_t last_end = first;
-    size_t at = first;
-    while (at < kPagesPerChunk) {
-      const size_t start = FindFirstClear(allocated, at, kPagesPerChunk);
-      const size_t end = FindFirstSet(allocated, start, kPagesPerChunk);
-      if (end - start > longest) longest = end - start;
-      last_end = end == kPagesPerChunk ? end - start : 0;
-      at = end;
+  PageSummary Summarize() const {
+    const size_t start = FindFirstSet(allocated, 0, kPagesPerChunk);
+    size_t longest = start;
+    size_t last = start;  // the length of the last run, if that ends the chunk
+    for (size_t at = start; at < kPagesPerChunk;) {
+      const size_t first = FindFirstClear(allocated, at, kPagesPerChunk);
+      at = FindFirstSet(allocated, first, kPagesPerChunk);
+      longest = std::max(longest, at - first);
+      last = at == kPagesPerChunk ? at - first : 0;
     }
-    summary.longest = static_cast<uint16_t>(longest);
-    summary.end = static_cast<uint16_t>(last_end);
+    return {start, longest, last};
+  }
+
+  // Pages [first, end).
+  struct Pages {
+    size_t first;
+    size_t end;
+  };
+  // Of the highest run of free committed pages below `limit`, the upper
+  // `max_pages`; more where that would cut a huge page in two that is free
+  // altogether. Empty if there are none.
+  Pages FindScavengable(size_t limit, size_t max_pages) const {
+    uint64_t unavailable[kPagesPerChunk / kBitsPerWord];
+    uint64_t available[kPagesPerChunk / kBitsPerWord];
+    for (size_t w = 0; w < kPagesPerChunk / kBitsPerWord; w++) {
+      unavailable[w] = allocated[w] | scavenged[w];
+      available[w] = ~unavailable[w];
+    }
+    const size_t end = FindLastSetEnd(available, limit);
+    const size_t start = FindLastSetEnd(unavailable, end);
+    if (end - start <= max_pages) return {start, end};
+    const size_t first = end - max_pages;
+    const size_t huge_page = AlignDown(first, kPagesPerHugePage);
+    const bool is_cut =
+        huge_page >= start && huge_page + kPagesPerHugePage <= end;
+    return {is_cut ? huge_page : first, end};
   }
 
  private:
+  static constexpr size_t kPagesPerHugePage = (size_t{2} << 20) / kPageBytes;
+
   struct Run {
     size_t start;
     size_t end;
-    uint16_t length() const { return static_cast<uint16_t>(end - start); }
+    size_t length() const { return end - start; }
   };
   // Pages [first, end), whatever they are, and the free ones next to them.
   Run RunAround(size_t first, size_t end) const {

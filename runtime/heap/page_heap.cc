@@ -24,6 +24,12 @@ constexpr size_t kMaxGrowthPages = kPagesPerChunk;
 // A heap of this size grows by whole huge pages, if it is to have them: what
 // the last of them wastes is little then.
 constexpr size_t kHugePagesFromBytes = size_t{16} << 20;
+// Of spans of small cells.
+constexpr size_t kFewPages = 16;
+
+// Scavenged at a time: long enough to be worth a call of the OS.
+constexpr size_t kScavengePages = 64;
+
 constexpr size_t kPagesPerHugePage = os::kHugePageBytes / kPageBytes;
 
 }  // namespace
@@ -174,10 +180,15 @@ uintptr_t PageHeap::AllocatePages(size_t pages, bool may_grow) {
   const size_t scavenged = pages_.CountScavenged(base, pages);
   if (scavenged > 0) {
     const size_t bytes = scavenged * kPageBytes;
-    // Free pages in the wrong place count too; a caller that cannot wait for
-    // others to become free gives them back.
-    const size_t others = pages_.free_committed_pages() - (pages - scavenged);
-    if (used_bytes + others * kPageBytes > max_bytes) return 0;
+    // Free pages in the wrong place count too. For few pages they are given
+    // back; for more the caller first tries to find some by collecting.
+    const uint64_t others =
+        pages_.free_committed_pages() + scavenging_pages_ - (pages - scavenged);
+    const uint64_t room = (max_bytes - used_bytes) / kPageBytes;
+    if (others > room &&
+        (pages > kFewPages || ReleasePages(others - room) < others - room)) {
+      return 0;
+    }
     if (!ledger_->TryCharge(MemoryLedger::Use::kHeapPages, bytes)) return 0;
     if (!os::Commit(base, pages * kPageBytes)) {
       ledger_->Refund(MemoryLedger::Use::kHeapPages, bytes);
@@ -310,7 +321,41 @@ bool PageHeap::AddArenas(size_t bytes) {
 
 size_t PageHeap::ReleaseFreePages(size_t max_bytes) {
   MutexLock lock(&mutex_);
-  return ReleasePages(max_bytes / kPageBytes) * kPageBytes;
+  const size_t pages = ReleasePages(max_bytes / kPageBytes);
+  // Whoever is short of memory wants what the scavenger has at hand, too.
+  const size_t scavenging = scavenging_pages_;
+  while (scavenging_pages_ > 0) scavenged_.Wait(&mutex_);
+  return (pages + scavenging) * kPageBytes;
+}
+
+size_t PageHeap::ScavengeBelow(uintptr_t* end) {
+  PageAllocator::PageRun run;
+  {
+    MutexLock lock(&mutex_);
+    run = pages_.TakeScavengable(*end, kScavengePages);
+    scavenging_pages_ += run.pages;
+  }
+  *end = run.address;
+  if (run.pages == 0) return 0;
+  const size_t bytes = run.pages * kPageBytes;
+  const bool is_done = os::Decommit(run.address, bytes);
+  MutexLock lock(&mutex_);
+  scavenging_pages_ -= run.pages;
+  scavenged_.NotifyAll();
+  if (!is_done) {
+    pages_.ReturnCommitted(run);
+    *end = 0;
+    return 0;
+  }
+  pages_.ReturnScavenged(run);
+  ledger_->Refund(MemoryLedger::Use::kHeapPages, bytes);
+  return bytes;
+}
+
+uint64_t PageHeap::heap_page_bytes() {
+  MutexLock lock(&mutex_);
+  return (span_pages_ + scavenging_pages_ + pages_.free_committed_pages()) *
+         kPageBytes;
 }
 
 void PageHeap::ReleaseExcess() {
@@ -326,7 +371,7 @@ void PageHeap::ReleaseExcessPages() {
 size_t PageHeap::ReleasePages(size_t max_pages) {
   const size_t pages =
       pages_.Scavenge(max_pages, [](uintptr_t address, size_t count) {
-        os::Decommit(address, count * kPageBytes);
+        return os::Decommit(address, count * kPageBytes);
       });
   ledger_->Refund(MemoryLedger::Use::kHeapPages, pages * kPageBytes);
   return pages;
@@ -337,7 +382,10 @@ PageHeapStats PageHeap::stats() {
   PageHeapStats stats;
   stats.memory = ledger_->counts();
   stats.span_bytes = span_pages_ * kPageBytes;
-  stats.free_page_bytes = pages_.free_committed_pages() * kPageBytes;
+  stats.free_page_bytes =
+      (pages_.free_committed_pages() + scavenging_pages_) * kPageBytes;
+  stats.released_bytes =
+      (pages_.free_pages() - pages_.free_committed_pages()) * kPageBytes;
   stats.reserved_bytes = pages_.arena_count() * kArenaBytes;
   stats.spans = span_pool_.in_use();
   stats.freed_spans = freed_spans_;

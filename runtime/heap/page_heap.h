@@ -32,6 +32,7 @@ struct PageHeapStats {
   MemoryCounts memory;
   uint64_t span_bytes;
   uint64_t free_page_bytes;  // committed, in no span
+  uint64_t released_bytes;   // free pages given back, or not used yet
   uint64_t reserved_bytes;
   uint64_t spans;
   uint64_t freed_spans;
@@ -68,8 +69,15 @@ class PageHeap {
   Counter* record_bytes() { return &record_bytes_; }
   const Counter& record_bytes() const { return record_bytes_; }
 
+  // Gives some free pages below *end back to the OS, the highest first, and
+  // lowers *end to where it has come; returns how many bytes, 0 when there are
+  // none below. Without the lock while the OS works.
+  size_t ScavengeBelow(uintptr_t* end) LOAM_EXCLUDES(mutex_);
+  // Committed pages, in spans and free. At one moment.
+  uint64_t heap_page_bytes() LOAM_EXCLUDES(mutex_);
+
   // Gives up to `max_bytes` of free committed pages back to the OS; returns how
-  // many bytes.
+  // many bytes, those included that the scavenger was giving back.
   size_t ReleaseFreePages(size_t max_bytes) LOAM_EXCLUDES(mutex_);
   // Gives free pages back until no more is committed than the ledger's limit,
   // or none is left.
@@ -162,6 +170,9 @@ class PageHeap {
   uintptr_t grow_limit_ LOAM_GUARDED_BY(mutex_) = 0;
   uintptr_t next_hint_ LOAM_GUARDED_BY(mutex_) = 0;
   uint64_t span_pages_ LOAM_GUARDED_BY(mutex_) = 0;
+  // On their way back to the OS, outside the lock: free, and committed still.
+  uint64_t scavenging_pages_ LOAM_GUARDED_BY(mutex_) = 0;
+  ConditionVariable scavenged_;  // scavenging_pages_ has fallen
   uint64_t freed_spans_ LOAM_GUARDED_BY(mutex_) = 0;
 };
 

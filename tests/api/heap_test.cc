@@ -7,7 +7,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "api/loam.h"
 #include "tests/api/test_heap.h"
@@ -54,7 +56,7 @@ TEST(OptionsTest, AreAllPrinted) {
   const std::string text = Printed(heap);
   for (const char* option :
        {"name", "policy", "gc_percent", "minimum_heap_bytes", "fixed_heap_size",
-        "heap_limit", "memory_limit", "check.stress_interval",
+        "heap_limit", "memory_limit", "trace", "check.stress_interval",
         "check.stress_probability", "check.stress_seed", "check.poison",
         "check.verify_marking", "check.check_stores", "check.check_threads",
         "check.forbid_foreign_references", "check.abort_on_misuse"}) {
@@ -68,6 +70,37 @@ TEST(OptionsTest, AreAllPrinted) {
   ASSERT_EQ(loam_heap_set_heap_limit(heap.heap(), 77 << 20), LOAM_OK);
   EXPECT_THAT(Printed(heap), HasSubstr("55 %"));
   EXPECT_THAT(Printed(heap), HasSubstr(std::to_string(77 << 20)));
+}
+
+TEST(OptionsTest, TraceLogsALineForEachCollection) {
+  for (const bool by_environment : {false, true}) {
+    std::vector<std::string> lines;
+    loam_options options = TestOptions();
+    options.callbacks.log = [](loam_heap*, const char* line, void* data) {
+      static_cast<std::vector<std::string>*>(data)->emplace_back(line);
+    };
+    options.callbacks.data = &lines;
+    std::optional<Variable> trace;
+    if (by_environment) {
+      trace.emplace("LOAM_TRACE", "gc");
+    } else {
+      options.trace = LOAM_TRACE_GC;
+    }
+    TestHeap heap(options);
+    heap.kept.push_back(loam_alloc_bytes(heap.m(), 3 << 20));
+    loam_alloc_bytes(heap.m(), 2 << 20);
+    heap.Collect();
+    heap.kept.clear();
+    heap.Collect();
+    ASSERT_EQ(lines.size(), 2u);
+    EXPECT_THAT(lines[0],
+                ContainsRegex("^cycle 1 \\(requested\\): live 5\\.[0-9] -> "
+                              "3\\.0 MiB, 1 objects; pause [0-9.]+ ms, marking "
+                              "[0-9.]+; next at [0-9.]+ MiB; committed "
+                              "[0-9.]+ MiB$"));
+    EXPECT_THAT(lines[1], ContainsRegex("^cycle 2 \\(requested\\): live 3\\.0 "
+                                        "-> 0\\.0 MiB, 0 objects;"));
+  }
 }
 
 TEST(OptionsTest, TheEnvironmentOverrides) {

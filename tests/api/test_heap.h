@@ -22,6 +22,7 @@ inline loam_options TestOptions() {
   loam_options_init(&options);
   options.name = "test";
   options.memory_limit = LOAM_MEMORY_LIMIT_NONE;
+  options.no_background = 1;  // Free pages stay where a test looks for them.
   return options;
 }
 

@@ -1,5 +1,7 @@
 #include "runtime/heap/os_memory.h"
 
+#include <sys/mman.h>
+
 #include <cstring>
 
 #include "gtest/gtest.h"
@@ -85,13 +87,28 @@ TEST(OsMemoryTest, ImpossibleReservationIsRefused) {
   EXPECT_EQ(os::Allocate(size_t{1} << 60), 0);
 }
 
+TEST(OsMemoryTest, LockedMemoryIsNotDecommitted) {
+  constexpr size_t kBytes = size_t{4} * 4096;
+  const uintptr_t base = os::Allocate(kBytes);
+  ASSERT_NE(base, 0);
+  auto* const memory = reinterpret_cast<char*>(base);
+  memory[0] = 7;
+  if (mlock(memory, kBytes) != 0) GTEST_SKIP() << "not allowed to lock memory";
+  EXPECT_FALSE(os::Decommit(base, kBytes));
+  EXPECT_EQ(memory[0], 7);
+  ASSERT_EQ(munlock(memory, kBytes), 0);
+  EXPECT_TRUE(os::Decommit(base, kBytes));
+  EXPECT_EQ(memory[0], 0);
+  os::Release(base, kBytes);
+}
+
 TEST(OsMemoryTest, DecommitGivesZeroes) {
   const uintptr_t address = os::Reserve(0, kBytes, kOsPageBytes);
   ASSERT_NE(address, 0);
   ASSERT_NO_FATAL_FAILURE(MakeReady(address, kBytes));
   memset(Bytes(address), 0x5a, kBytes);
   const uintptr_t middle = address + kBytes / 4;
-  os::Decommit(middle, kBytes / 2);
+  ASSERT_TRUE(os::Decommit(middle, kBytes / 2));
   ASSERT_TRUE(os::Commit(middle, kBytes / 2));
   EXPECT_TRUE(IsZero(middle, kBytes / 2));
   EXPECT_EQ(*Bytes(middle - 1), 0x5a);

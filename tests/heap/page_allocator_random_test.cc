@@ -146,6 +146,7 @@ class RandomPages {
         fixture_.pages()->Scavenge(most, [&](uintptr_t address, size_t n) {
           const size_t first = PageAllocatorFixture::PageNumber(address);
           for (size_t i = 0; i < n; i++) pages.push_back(first + i);
+          return true;
         });
     ASSERT_EQ(count, expected.size());
     ASSERT_EQ(pages, expected);

@@ -137,7 +137,8 @@ std::unique_ptr<PageAllocatorFixture> Build(const Case& c) {
     }
     for (const PageRun& run : c.scavenged_but_in)
       fixture->Free(run.page, run.count);
-    fixture->pages()->Scavenge(SIZE_MAX, [](uintptr_t, size_t) {});
+    fixture->pages()->Scavenge(SIZE_MAX,
+                               [](uintptr_t, size_t) { return true; });
     for (const size_t arena : c.arenas) {
       size_t page = arena * kArena;
       for (const PageRun& run : c.scavenged_but_in) {
@@ -291,6 +292,7 @@ TEST(PageAllocatorTest, ScavengesTheHighestPagesFirst) {
   std::vector<std::pair<size_t, size_t>> runs;
   const auto record = [&](uintptr_t address, size_t count) {
     runs.emplace_back(PageAllocatorFixture::PageNumber(address), count);
+    return true;
   };
   EXPECT_EQ(fixture.pages()->Scavenge(4, record), 4);
   EXPECT_EQ(fixture.pages()->Scavenge(11, record), 11);
@@ -308,6 +310,49 @@ TEST(PageAllocatorTest, ScavengesTheHighestPagesFirst) {
   fixture.Free(100, 10);
   EXPECT_EQ(fixture.pages()->free_committed_pages(), 10);
   EXPECT_EQ(fixture.CountScavenged(100, 10), 0);
+}
+
+TEST(PageAllocatorTest, PagesTakenToBeScavengedAreNobodys) {
+  PageAllocatorFixture fixture;
+  fixture.AddFreeArena(0);
+  fixture.AddFreeArena(2);
+  PageAllocator* const pages = fixture.pages();
+  ASSERT_EQ(fixture.Allocate(kArena), 0);
+  ASSERT_EQ(fixture.Allocate(kArena), 2 * kArena);
+  EXPECT_EQ(pages->TakeScavengable(UINTPTR_MAX, 64).pages, 0);
+  fixture.Free(100, 20);
+  fixture.Free(2 * kArena + 300, 200);
+  // The highest first, of its upper end.
+  const auto first = pages->TakeScavengable(UINTPTR_MAX, 64);
+  EXPECT_EQ(first.address, PageAllocatorFixture::Address(2 * kArena + 436));
+  EXPECT_EQ(first.pages, 64);
+  EXPECT_EQ(pages->free_pages(), 156);
+  EXPECT_EQ(pages->free_committed_pages(), 156);
+  EXPECT_EQ(fixture.Allocate(200), kNone);
+  const auto second = pages->TakeScavengable(first.address, 1000);
+  EXPECT_EQ(second.address, PageAllocatorFixture::Address(2 * kArena + 300));
+  EXPECT_EQ(second.pages, 136);
+  const auto third = pages->TakeScavengable(second.address, 64);
+  EXPECT_EQ(third.address, PageAllocatorFixture::Address(100));
+  EXPECT_EQ(third.pages, 20);
+  EXPECT_EQ(pages->TakeScavengable(third.address, 64).pages, 0);
+  ASSERT_NO_FATAL_FAILURE(fixture.Check());
+  for (const auto& run : {first, second, third}) pages->ReturnScavenged(run);
+  EXPECT_EQ(pages->free_pages(), 220);
+  EXPECT_EQ(pages->free_committed_pages(), 0);
+  EXPECT_EQ(fixture.CountScavenged(2 * kArena + 300, 200), 200);
+  ASSERT_NO_FATAL_FAILURE(fixture.Check());
+  EXPECT_EQ(fixture.Allocate(200), 2 * kArena + 300);
+}
+
+TEST(PageAllocatorTest, DenseChunksAreNotScavenged) {
+  PageAllocatorFixture fixture;
+  fixture.AddFreeArena(0);
+  ASSERT_EQ(fixture.Allocate(kArena), 0);
+  fixture.Free(kChunk, 16);  // 496 of 512 are in use.
+  EXPECT_EQ(fixture.pages()->TakeScavengable(UINTPTR_MAX, 64).pages, 0);
+  fixture.Free(kChunk + 16, 1);
+  EXPECT_EQ(fixture.pages()->TakeScavengable(UINTPTR_MAX, 64).pages, 17);
 }
 
 }  // namespace

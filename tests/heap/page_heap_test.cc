@@ -1,5 +1,7 @@
 #include "runtime/heap/page_heap.h"
 
+#include <sys/mman.h>
+
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -218,6 +220,43 @@ TEST_F(PageHeapTest, StatsAddUp) {
   EXPECT_EQ(stats.freed_spans, 1);
   EXPECT_EQ(HeapPageBytes(), 11 * kPageBytes) << "free pages stay charged";
   ASSERT_NO_FATAL_FAILURE(Check());
+}
+
+// What the counters say is what the kernel says.
+TEST_F(PageHeapTest, ScavengedPagesAreNotResident) {
+  const auto resident_bytes = [](uintptr_t base, size_t bytes) {
+    std::vector<unsigned char> pages(bytes / kOsPageBytes);
+    EXPECT_EQ(mincore(reinterpret_cast<void*>(base), bytes, pages.data()), 0);
+    size_t resident = 0;
+    for (const unsigned char page : pages) resident += page & 1;
+    return resident * kOsPageBytes;
+  };
+  Span* low = Allocate(Pages(100));
+  Span* middle = Allocate(Pages(700));
+  Span* high = Allocate(Pages(50));
+  ASSERT_NE(high, nullptr);
+  for (Span* span : {low, middle, high}) Fill(span, 0x33);
+  const uintptr_t base = low->base;
+  const size_t bytes = 850 * kPageBytes;
+  const uintptr_t hole = middle->base;
+  ASSERT_EQ(resident_bytes(base, bytes), bytes);
+  const uint64_t committed = ledger_.committed();
+  const uint64_t released = heap_->stats().released_bytes;
+  heap_->FreeSpan(middle);
+  uintptr_t below = UINTPTR_MAX;
+  size_t scavenged = 0;
+  while (const size_t step = heap_->ScavengeBelow(&below)) {
+    scavenged += step;
+    EXPECT_EQ(resident_bytes(base, bytes), bytes - scavenged);
+    EXPECT_EQ(ledger_.committed(), committed - scavenged);
+    EXPECT_EQ(heap_->stats().released_bytes, released + scavenged);
+    EXPECT_EQ(heap_->heap_page_bytes(), bytes - scavenged);
+    ASSERT_NO_FATAL_FAILURE(Check());
+  }
+  EXPECT_EQ(below, 0);
+  EXPECT_EQ(scavenged, 700 * kPageBytes);
+  EXPECT_EQ(resident_bytes(hole, 700 * kPageBytes), 0);
+  EXPECT_TRUE(IsZero(hole, 700 * kPageBytes));
 }
 
 TEST_F(PageHeapTest, GrowsByASixteenthWithinBounds) {
