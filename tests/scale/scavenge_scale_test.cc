@@ -6,10 +6,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <random>
 #include <thread>
-#include <vector>
 
 #include "api/loam.h"
 #include "tests/api/test_heap.h"
@@ -21,20 +19,25 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr size_t kMiB = size_t{1} << 20;
-constexpr size_t kObjectBytes = 4096;
-constexpr size_t kObjects = 1024 * kMiB / kObjectBytes;
-constexpr size_t kSurvivors = kObjects / 16;
+// Lists of objects of 32 bytes, 256 KiB each.
+constexpr size_t kListNodes = 8192;
+constexpr size_t kListBytes = kListNodes * 32;
+constexpr size_t kLists = 1024 * kMiB / kListBytes;
+constexpr size_t kSurvivors = kLists / 16;
 
 enum class Survivors { kTheFirst, kAny };
 
 // Fills the heap, drops all but the survivors, and collects.
 void GrowAndShrink(TestHeap* heap, Survivors survivors) {
-  heap->kept.reserve(kObjects);
-  while (heap->kept.size() < kObjects) {
-    void* const object = loam_alloc_bytes(heap->m(), kObjectBytes);
-    ASSERT_NE(object, nullptr);
-    memset(object, 1, kObjectBytes);
-    heap->kept.push_back(object);
+  const loam_type* const type = RegisterNode(heap->types());
+  while (heap->kept.size() < kLists) {
+    heap->kept.push_back(NewNode(heap->m(), type, 0));
+    for (uint64_t i = 1; i < kListNodes; i++) {
+      Node* const node = NewNode(heap->m(), type, i);
+      ASSERT_NE(node, nullptr);
+      loam_store_pointer(heap->m(), node, &node->left, heap->kept.back());
+      heap->kept.back() = node;
+    }
   }
   if (survivors == Survivors::kAny) {
     std::shuffle(heap->kept.begin(), heap->kept.end(), std::mt19937(7));
@@ -67,15 +70,12 @@ Fall WaitFor(const TestHeap& heap, size_t before, size_t wanted) {
 class ScavengeScaleTest : public testing::TestWithParam<Survivors> {};
 
 TEST_P(ScavengeScaleTest, AGibibyteFallsToWhatIsLive) {
-  std::vector<void*> room(kObjects);  // The table itself is not counted.
   const size_t before = ResidentBytes();
   loam_options options = TestOptions();
   options.no_background = 0;
   TestHeap heap(options);
-  room.clear();
-  heap.kept.swap(room);
   GrowAndShrink(&heap, GetParam());
-  const size_t live = kSurvivors * kObjectBytes;
+  const size_t live = kSurvivors * kListBytes;
   const size_t wanted = live + live * 15 / 100 + 16 * kMiB;
   const size_t grown = ResidentBytes() - before;
   const Fall fall = WaitFor(heap, before, wanted);
@@ -93,17 +93,14 @@ TEST_P(ScavengeScaleTest, AGibibyteFallsToWhatIsLive) {
 }
 
 TEST_P(ScavengeScaleTest, AtOnceOnRequest) {
-  std::vector<void*> room(kObjects);
   const size_t before = ResidentBytes();
   TestHeap heap;
-  room.clear();
-  heap.kept.swap(room);
   GrowAndShrink(&heap, GetParam());
   const auto start = steady_clock::now();
   loam_heap_release_memory(heap.heap());
   const double seconds =
       std::chrono::duration<double>(steady_clock::now() - start).count();
-  const size_t live = kSurvivors * kObjectBytes;
+  const size_t live = kSurvivors * kListBytes;
   const size_t resident = ResidentBytes() - before;
   std::printf("%s survivors: %zu MiB after %.0f ms\n",
               GetParam() == Survivors::kAny ? "random" : "contiguous",
