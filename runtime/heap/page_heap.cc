@@ -177,18 +177,20 @@ uintptr_t PageHeap::AllocatePages(size_t pages, bool may_grow) {
     if (!may_grow || !Grow(pages)) return 0;
     base = pages_.Find(pages);
   }
-  const size_t scavenged = pages_.CountScavenged(base, pages);
-  if (scavenged > 0) {
-    const size_t bytes = scavenged * kPageBytes;
-    // Free pages in the wrong place count too. For few pages they are given
-    // back; for more the caller first tries to find some by collecting.
+  size_t scavenged = pages_.CountScavenged(base, pages);
+  // Free pages in the wrong place count too. For few pages they are given back;
+  // for more the caller first tries to find some by collecting.
+  const uint64_t room = (max_bytes - used_bytes) / kPageBytes;
+  while (scavenged > 0) {
     const uint64_t others =
         pages_.free_committed_pages() + scavenging_pages_ - (pages - scavenged);
-    const uint64_t room = (max_bytes - used_bytes) / kPageBytes;
-    if (others > room &&
-        (pages > kFewPages || ReleasePages(others - room) < others - room)) {
-      return 0;
-    }
+    if (others <= room) break;
+    if (pages > kFewPages || ReleasePages(others - room) == 0) return 0;
+    // Some of them may have been among those found.
+    scavenged = pages_.CountScavenged(base, pages);
+  }
+  if (scavenged > 0) {
+    const size_t bytes = scavenged * kPageBytes;
     if (!ledger_->TryCharge(MemoryLedger::Use::kHeapPages, bytes)) return 0;
     if (!os::Commit(base, pages * kPageBytes)) {
       ledger_->Refund(MemoryLedger::Use::kHeapPages, bytes);

@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "runtime/heap/os_memory.h"
 #include "runtime/heap/page_heap.h"
+#include "tests/base/test_random.h"
 
 namespace loam {
 namespace {
@@ -231,6 +232,48 @@ TEST_F(PageHeapLimitsTest, MaxHeapBytesBoundsPages) {
   heap_->set_max_heap_bytes(UINT64_MAX);
   EXPECT_NE(Allocate(1), nullptr);
   ASSERT_NO_FATAL_FAILURE(Check());
+}
+
+// Small and large spans come and go in a full heap, and pages to the OS.
+TEST_F(PageHeapLimitsTest, MaxHeapBytesHoldsWhateverIsReleased) {
+  TestRandom random;
+  SCOPED_TRACE(random.Describe());
+  Start();
+  constexpr size_t kMaxPages = 600;
+  heap_->set_max_heap_bytes(kMaxPages * kPageBytes);
+  std::vector<Span*> spans;
+  size_t refused = 0;
+  for (int i = 0; i < 20000; i++) {
+    const size_t choice = random.Below(20);
+    if (choice < 10) {
+      Span* span = Allocate(random.OneIn(10) ? random.Between(17, 60)
+                                             : random.Between(1, 8));
+      if (span != nullptr) {
+        spans.push_back(span);
+      } else {
+        refused++;
+      }
+    } else if (choice < 19 && !spans.empty()) {
+      std::swap(spans[random.Below(spans.size())], spans.back());
+      heap_->FreeSpan(spans.back());
+      spans.pop_back();
+    } else if (random.OneIn(2)) {
+      heap_->ReleaseFreePages(random.Between(1, 40) * kPageBytes);
+    } else {
+      uintptr_t below = UINTPTR_MAX;
+      heap_->ScavengeBelow(&below);
+    }
+    const PageHeapStats stats = heap_->stats();
+    ASSERT_EQ(stats.memory.committed - stats.memory.metadata,
+              stats.span_bytes + stats.free_page_bytes)
+        << i;
+    ASSERT_LE(stats.span_bytes + stats.free_page_bytes, kMaxPages * kPageBytes)
+        << i;
+    if (i % 100 == 0) {
+      ASSERT_NO_FATAL_FAILURE(Check());
+    }
+  }
+  EXPECT_GT(refused, 0);
 }
 
 // The heap grows by more than it is asked for; near the limit, by just that.
