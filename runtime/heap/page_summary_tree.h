@@ -83,7 +83,9 @@ class PageSummaryTree {
     return size_t{1} << (kAddressBits - Shift(level));
   }
   static constexpr size_t FirstEntry(size_t level) {
-    return level == 0 ? 0 : FirstEntry(level - 1) + Entries(level - 1);
+    size_t first = 0;
+    for (size_t above = 0; above < level; above++) first += Entries(above);
+    return first;
   }
   PageSummary& at(size_t level, size_t index) const {
     return entries_.at(FirstEntry(level) + index);

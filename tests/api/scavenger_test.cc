@@ -1,6 +1,5 @@
 // Memory goes back to the OS in the background, and when it is asked for.
 
-#include <dirent.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -17,6 +16,7 @@
 
 #include "api/loam.h"
 #include "tests/api/test_heap.h"
+#include "tests/support/count_threads.h"
 
 namespace loam_test {
 namespace {
@@ -30,16 +30,6 @@ loam_options BackgroundOptions() {
   loam_options options = TestOptions();
   options.no_background = 0;
   return options;
-}
-
-size_t CountThreads() {
-  // ThreadSanitizer adds one of its own when the first is made.
-  std::thread([] {}).join();
-  DIR* tasks = opendir("/proc/self/task");
-  size_t count = 0;
-  while (const dirent* entry = readdir(tasks)) count += entry->d_name[0] != '.';
-  closedir(tasks);
-  return count;
 }
 
 // Keeps so many objects of 64 KiB, which are written.

@@ -1,7 +1,5 @@
 // What many types, many mutators and many heaps cost.
 
-#include <dirent.h>
-
 #include <cstdio>
 #include <string>
 #include <thread>
@@ -9,6 +7,7 @@
 
 #include "api/loam.h"
 #include "gtest/gtest.h"
+#include "tests/support/count_threads.h"
 #include "tests/support/resident_memory.h"
 
 namespace loam_test {
@@ -22,14 +21,6 @@ size_t CountLines(const char* path) {
   for (int c = fgetc(in); c != EOF; c = fgetc(in)) lines += c == '\n';
   fclose(in);
   return lines;
-}
-
-size_t CountThreads() {
-  DIR* tasks = opendir("/proc/self/task");
-  size_t count = 0;
-  while (const dirent* entry = readdir(tasks)) count += entry->d_name[0] != '.';
-  closedir(tasks);
-  return count;
 }
 
 const loam_type* Register(loam_type_set* set, const char* name, size_t size,
