@@ -1,5 +1,4 @@
 // What many types, many mutators and many heaps cost.
-
 #include <cstdio>
 #include <string>
 #include <thread>
