@@ -1,4 +1,5 @@
 // What many types, many mutators and many heaps cost.
+
 #include <cstdio>
 #include <string>
 #include <thread>
