@@ -24,7 +24,7 @@ DEAD_NOTE = (
     "uses its thread-local free lists. Go's heap may be 1 MiB larger than the others'."
 )
 SURVIVORS_NOTE = (
-    "Half of the objects, chosen at random, replace a random one of 3 MiB. malloc "
+    "Half of the objects, chosen at random, replace a random one of 1 MiB. malloc "
     "frees an object when it dies; the others have to find that out."
 )
 

@@ -40,12 +40,9 @@ void* WithMemory(Mutator* m, size_t bytes, AllocationMode mode,
     cycles = runtime->cycle()->cycles();
   }
   void* result = attempt();
-  if (result == nullptr && mode == AllocationMode::kNeverCollect &&
-      runtime->ReleaseMemory() > 0) {
-    result = attempt();
-  }
-  if (result != nullptr || mode == AllocationMode::kNeverCollect) {
-    return result;
+  if (result != nullptr) return result;
+  if (mode == AllocationMode::kNeverCollect) {
+    return runtime->ReleaseMemory() > 0 ? attempt() : nullptr;
   }
   const auto make_room = [&] {
     CycleOutcome outcome =

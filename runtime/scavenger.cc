@@ -63,14 +63,13 @@ void Scavenger::CollectionEnded() {
   }
 }
 
-void Scavenger::Stop() {
+Scavenger::~Scavenger() {
   pthread_t thread;
   {
     MutexLock lock(&mutex_);
     ending_ = true;
     changed_.NotifyAll();
     if (!has_thread_) return;
-    has_thread_ = false;
     thread = thread_;
   }
   pthread_join(thread, nullptr);

@@ -23,7 +23,6 @@
 
 #include <pthread.h>
 
-#include <atomic>
 #include <cstdint>
 
 #include "runtime/base/fatal.h"
@@ -51,7 +50,8 @@ class Scavenger {
         counters_(counters),
         pacer_(pacer),
         fatal_context_(fatal_context) {}
-  ~Scavenger() { Stop(); }
+  // Ends the thread.
+  ~Scavenger();
   Scavenger(const Scavenger&) = delete;
   Scavenger& operator=(const Scavenger&) = delete;
 
@@ -64,8 +64,6 @@ class Scavenger {
   // A collection is over: wakes the thread, or starts it, if there may be
   // something to do. Any thread.
   void CollectionEnded() LOAM_EXCLUDES(mutex_);
-  // Ends the thread.
-  void Stop() LOAM_EXCLUDES(mutex_);
 
   uint64_t scavenged_bytes() const { return scavenged_bytes_.Get(); }
   // That the thread has worked.
@@ -86,7 +84,7 @@ class Scavenger {
  private:
   static void* Main(void* scavenger);
   void Run() LOAM_EXCLUDES(mutex_, work_mutex_);
-  // Until `time_ns`, or Stop.
+  // Until `time_ns`, or the end.
   void SleepUntil(uint64_t time_ns) LOAM_REQUIRES(mutex_);
   // Works for about a millisecond.
   void Work() LOAM_EXCLUDES(work_mutex_);

@@ -143,10 +143,6 @@ PageAllocator::PageRun PageAllocator::TakeScavengable(uintptr_t end,
   return {0, 0};
 }
 
-void PageAllocator::ReturnScavenged(PageRun run) {
-  Grow(run.address, run.pages);
-}
-
 bool PageAllocator::CheckInvariants(char* problem, size_t problem_bytes) const {
   return CheckChunks(problem, problem_bytes) &&
          CheckSummaries(problem, problem_bytes);

@@ -59,7 +59,7 @@ class PageAllocator {
   // ReturnScavenged. Chunks that are nearly full are left alone: their pages
   // will soon be wanted, and are not many.
   PageRun TakeScavengable(uintptr_t end, size_t max_pages);
-  void ReturnScavenged(PageRun run);
+  void ReturnScavenged(PageRun run) { Grow(run.address, run.pages); }
   // They have not been scavenged after all.
   void ReturnCommitted(PageRun run) { Free(run.address, run.pages); }
 

@@ -15,9 +15,12 @@
 
 #include "runtime/base/bits.h"
 #include "runtime/heap/heap_constants.h"
+#include "runtime/heap/os_memory.h"
 #include "runtime/heap/page_summary.h"
 
 namespace loam {
+
+constexpr size_t kPagesPerHugePage = os::kHugePageBytes / kPageBytes;
 
 struct PageChunk {
   uint64_t allocated[kPagesPerChunk / kBitsPerWord];
@@ -96,8 +99,6 @@ struct PageChunk {
   }
 
  private:
-  static constexpr size_t kPagesPerHugePage = (size_t{2} << 20) / kPageBytes;
-
   struct Run {
     size_t start;
     size_t end;

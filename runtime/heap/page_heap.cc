@@ -24,13 +24,13 @@ constexpr size_t kMaxGrowthPages = kPagesPerChunk;
 // A heap of this size grows by whole huge pages, if it is to have them: what
 // the last of them wastes is little then.
 constexpr size_t kHugePagesFromBytes = size_t{16} << 20;
-// Of spans of small cells.
+
+// A full fixed heap gives free pages back for a span of at most so many: most
+// spans of small cells. For a larger one it collects first.
 constexpr size_t kFewPages = 16;
 
 // Scavenged at a time: long enough to be worth a call of the OS.
 constexpr size_t kScavengePages = 64;
-
-constexpr size_t kPagesPerHugePage = os::kHugePageBytes / kPageBytes;
 
 }  // namespace
 
@@ -178,8 +178,7 @@ uintptr_t PageHeap::AllocatePages(size_t pages, bool may_grow) {
     base = pages_.Find(pages);
   }
   size_t scavenged = pages_.CountScavenged(base, pages);
-  // Free pages in the wrong place count too. For few pages they are given back;
-  // for more the caller first tries to find some by collecting.
+  // Free pages in the wrong place count too.
   const uint64_t room = (max_bytes - used_bytes) / kPageBytes;
   while (scavenged > 0) {
     const uint64_t others =
