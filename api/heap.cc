@@ -219,6 +219,7 @@ loam_type_set* loam_heap_types(loam_heap* heap) {
 loam_status loam_heap_set_gc_percent(loam_heap* heap, uint32_t percent) {
   if (heap == nullptr) return NullHeap("loam_heap_set_gc_percent");
   Unwrap(heap)->pacer()->set_gc_percent(percent);
+  Unwrap(heap)->TriggerMoved();
   return LOAM_OK;
 }
 
@@ -234,6 +235,7 @@ loam_status loam_heap_set_fixed_size(loam_heap* heap, uint64_t bytes) {
                            "must be at least 1 MiB");
   }
   runtime->pacer()->set_fixed_bytes(bytes);
+  runtime->TriggerMoved();
   runtime->page_heap()->set_max_heap_bytes(bytes);
   return LOAM_OK;
 }
@@ -247,6 +249,7 @@ loam_status loam_heap_set_heap_limit(loam_heap* heap, uint64_t bytes) {
 loam_status loam_heap_set_memory_limit(loam_heap* heap, uint64_t bytes) {
   if (heap == nullptr) return NullHeap("loam_heap_set_memory_limit");
   Unwrap(heap)->pacer()->set_memory_limit(ResolveMemoryLimit(bytes));
+  Unwrap(heap)->TriggerMoved();
   return LOAM_OK;
 }
 

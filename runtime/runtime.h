@@ -94,11 +94,12 @@ class Runtime final : private CycleHost {
   CycleOutcome Collect(Mutator* m, CycleReason reason, bool sweep_all,
                        uint64_t only_after = GcCycle::kAnyCycle);
   bool TriggerReached() const {
-    return counters_.live_estimate.Get() + counters_.external_bytes.Get() +
-               counters_.finalizable_bytes.Get() +
-               page_heap_.record_bytes().Get() >=
+    return counters_.ChargedBytes(page_heap_.record_bytes().Get()) >=
            pacer_.trigger();
   }
+  // After a change of the pacer's options: sweeping is to be over by the new
+  // trigger.
+  void TriggerMoved() { sweeper_.MoveTrigger(pacer_.trigger()); }
   // Bytes that free space in caches may reach before rare types go without.
   uint64_t CachedBytesBound() const;
   size_t ReleaseMemory() { return page_heap_.ReleaseFreePages(SIZE_MAX); }

@@ -32,14 +32,19 @@ constexpr size_t BitmapWords(size_t bits) {
   return DivideRoundingUp(bits, kBitsPerWord);
 }
 
+// The bit of a bitmap's index, in its word.
+constexpr uint64_t BitMask(size_t index) {
+  return uint64_t{1} << (index % kBitsPerWord);
+}
+
 inline bool TestBit(const uint64_t* bitmap, size_t index) {
   return (bitmap[index / kBitsPerWord] >> (index % kBitsPerWord)) & 1;
 }
 inline void SetBit(uint64_t* bitmap, size_t index) {
-  bitmap[index / kBitsPerWord] |= uint64_t{1} << (index % kBitsPerWord);
+  bitmap[index / kBitsPerWord] |= BitMask(index);
 }
 inline void ClearBit(uint64_t* bitmap, size_t index) {
-  bitmap[index / kBitsPerWord] &= ~(uint64_t{1} << (index % kBitsPerWord));
+  bitmap[index / kBitsPerWord] &= ~BitMask(index);
 }
 
 // The lowest `count` bits set; count at most 64.

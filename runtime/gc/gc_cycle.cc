@@ -61,13 +61,14 @@ CycleOutcome GcCycle::Collect(SafepointState* self, CycleReason reason,
     };
   }
   // Most of what is left to sweep is swept before the world stops.
-  parts_.sweeper->SweepAll();
+  const uint64_t unswept_spans = parts_.sweeper->SweepAll();
   const uint64_t stop_began_ns = NowNanoseconds();
   CycleOutcome outcome = CycleOutcome::kSuperseded;
   if (parts_.safepoints->StopTheWorld(self, still_wanted, &expected)) {
     // A mutator may have disabled collections on its way to the safepoint.
     outcome = is_disabled() ? CycleOutcome::kDisabled : CycleOutcome::kRan;
-    if (outcome == CycleOutcome::kRan) Run(reason, stop_began_ns);
+    if (outcome == CycleOutcome::kRan)
+      Run(reason, stop_began_ns, unswept_spans);
     parts_.safepoints->StartTheWorld();
   }
   Safepoints::ResumeSelf(self);
@@ -77,8 +78,10 @@ CycleOutcome GcCycle::Collect(SafepointState* self, CycleReason reason,
   return outcome;
 }
 
-void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns) {
+void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns,
+                  uint64_t unswept_spans) {
   CycleInfo info = {};
+  info.unswept_spans = unswept_spans;
   info.number = cycles() + 1;
   info.reason = reason;
   info.live_bytes_before = parts_.counters->live_estimate.Get();
@@ -119,6 +122,7 @@ void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns) {
         "half of the time on collecting");
   }
   info.next_trigger = parts_.pacer->trigger();
+  parts_.sweeper->StartPacing(info.next_trigger);
   {
     SpinLockHolder lock(&totals_lock_);
     totals_.last_pause_ns = info.pause_ns;

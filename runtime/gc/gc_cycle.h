@@ -58,6 +58,9 @@ struct CycleInfo {
   uint64_t live_bytes;
   uint64_t live_objects;
   uint64_t next_trigger;
+  // Spans that the collecting thread had to sweep first. When the trigger is
+  // reached by allocating there are none.
+  uint64_t unswept_spans;
 };
 
 // What a cycle needs of the layer above.
@@ -155,7 +158,7 @@ class GcCycle {
   }
 
  private:
-  void Run(CycleReason reason, uint64_t stop_began_ns);
+  void Run(CycleReason reason, uint64_t stop_began_ns, uint64_t unswept_spans);
   void CountLive(const CycleInfo& info) LOAM_EXCLUDES(totals_lock_);
   void Mark();
   void Trace(Tracer* tracer);

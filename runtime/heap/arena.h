@@ -21,9 +21,10 @@ struct Arena {
   // release by the page heap, read with acquire anywhere, or relaxed by a
   // marker, which the stop has synchronised.
   std::atomic<Span*> spans[kPagesPerArena];
-  // Bit p: page p is the first of a span in use. Guarded by the page heap's
-  // lock.
-  uint64_t page_in_use[kPagesPerArena / kBitsPerWord];
+  // Bit p: page p is the first of a span in use. Written under the page heap's
+  // lock, relaxed: a PageReclaimer takes them as a hint, and others read them
+  // while no span comes or goes.
+  std::atomic<uint64_t> page_in_use[kPagesPerArena / kBitsPerWord];
   // Bit p: the span that starts at page p has specials; set and cleared under
   // that span's specials lock, with relaxed atomics, and read when stopped.
   std::atomic<uint64_t> page_specials[kPagesPerArena / kBitsPerWord];

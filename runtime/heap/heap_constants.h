@@ -28,6 +28,7 @@ constexpr size_t kChunksPerArena = kArenaBytes / kChunkBytes;
 
 // User addresses of x86-64 and AArch64 fit in 48 bits.
 constexpr size_t kAddressBits = 48;
+constexpr size_t kMaxArenas = size_t{1} << (kAddressBits - kArenaShift);
 
 // Objects above this have a span of their own.
 constexpr size_t kMaxSmallBytes = 32 << 10;

@@ -49,7 +49,7 @@ PageHeap::PageHeap(MemoryLedger* ledger, PersistentAllocator* persistent,
 
 bool PageHeap::Initialize() {
   MutexLock lock(&mutex_);
-  return pages_.Initialize(ledger_);
+  return pages_.Initialize(ledger_) && arenas_.Reserve(ledger_, kMaxArenas);
 }
 
 PageHeap::~PageHeap() {
@@ -69,6 +69,7 @@ PageHeap::~PageHeap() {
   ledger_->Refund(MemoryLedger::Use::kHeapPages,
                   (span_pages_ + pages_.free_committed_pages()) * kPageBytes);
   pages_.Release();
+  arenas_.Release();
 }
 
 Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
@@ -92,7 +93,9 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
       span->need_zero = NeedsZero(base, shape.pages);
       span_pages_ += shape.pages;
       Arena* arena = arena_map_.Find(base);
-      SetBit(arena->page_in_use, Arena::PageIndex(base));
+      const size_t page = Arena::PageIndex(base);
+      arena->page_in_use[page / kBitsPerWord].fetch_or(
+          BitMask(page), std::memory_order_relaxed);
     }
     if (base == 0) span = nullptr;
   }
@@ -101,7 +104,7 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
     return nullptr;
   }
   // Nobody else can see the span until its pages point to it.
-  span->mark_bits = gc_bits_.New(cells);
+  span->set_mark_bits(gc_bits_.New(cells));
   span->set_alloc_bits(NoBits());
   span->cell_bytes = shape.cell_bytes;
   span->type = shape.type;
@@ -110,7 +113,7 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
   span->divide_magic = cells == 1 && shape.cell_bytes > kMaxSmallBytes
                            ? 0
                            : DivideMagic(shape.cell_bytes);
-  span->cell_count = static_cast<uint32_t>(cells);
+  span->set_cell_count(cells);
   span->set_free_index(0);
   span->scan = shape.scan;
   span->kind = shape.kind;
@@ -118,7 +121,7 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
   span->list_id = SpanListId::kNone;
   span->size_class = shape.size_class;
   span->page_count = shape.pages;
-  span->live_cells = 0;
+  span->allocated_cells = 0;
   span->next = nullptr;
   span->previous = nullptr;
   span->central = shape.central;
@@ -160,7 +163,9 @@ void PageHeap::FreePagesOf(Span* span) {
                                                std::memory_order_release);
   }
   Arena* arena = arena_map_.Find(span->base);
-  ClearBit(arena->page_in_use, Arena::PageIndex(span->base));
+  const size_t page = Arena::PageIndex(span->base);
+  arena->page_in_use[page / kBitsPerWord].fetch_and(~BitMask(page),
+                                                    std::memory_order_relaxed);
   pages_.Free(span->base, span->page_count);
   span_pages_ -= span->page_count;
   freed_spans_++;
@@ -301,12 +306,17 @@ bool PageHeap::AddArenas(size_t bytes) {
     arena->base = at;
     arena->zeroed_base = at;
     arena->store_shadow = static_cast<uint64_t*>(shadow);
-    if (!pages_.AddArena(arena)) {
+    if (arenas_.EnsureCommitted(arena_count_.load(std::memory_order_relaxed)) ==
+            nullptr ||
+        !pages_.AddArena(arena)) {
       os::Release(at, base + wanted - at);
       wanted = at - base;
       break;
     }
     arena_map_.Insert(arena);
+    const size_t count = arena_count_.load(std::memory_order_relaxed);
+    arenas_.at(count) = arena;
+    arena_count_.store(count + 1, std::memory_order_release);
   }
   if (wanted == 0) return false;
   if (adjacent) {

@@ -75,6 +75,11 @@ class PageHeap {
   size_t ScavengeBelow(uintptr_t* end) LOAM_EXCLUDES(mutex_);
   // Committed pages, in spans and free. At one moment.
   uint64_t heap_page_bytes() LOAM_EXCLUDES(mutex_);
+  // Pages of spans.
+  uint64_t span_pages() LOAM_EXCLUDES(mutex_) {
+    MutexLock lock(&mutex_);
+    return span_pages_;
+  }
 
   // Gives up to `max_bytes` of free committed pages back to the OS; returns how
   // many bytes, those included that the scavenger was giving back.
@@ -104,7 +109,7 @@ class PageHeap {
     for (size_t a = 0; a < pages_.arena_count(); a++) {
       Arena* arena = pages_.arena(a);
       for (size_t w = 0; w < kPagesPerArena / kBitsPerWord; w++) {
-        uint64_t bits = arena->page_in_use[w];
+        uint64_t bits = arena->page_in_use[w].load(std::memory_order_relaxed);
         while (bits != 0) {
           const size_t page = w * kBitsPerWord + std::countr_zero(bits);
           bits &= bits - 1;
@@ -118,6 +123,13 @@ class PageHeap {
   void ForEachArena(Visit&& visit) LOAM_NO_THREAD_SAFETY_ANALYSIS {
     for (size_t a = 0; a < pages_.arena_count(); a++) visit(pages_.arena(a));
   }
+
+  // For threads that look at arenas without the lock, which may be added to
+  // meanwhile: how many there are, and each, in the order of their making.
+  size_t arena_count() const {
+    return arena_count_.load(std::memory_order_acquire);
+  }
+  Arena* arena(size_t i) const { return arenas_.at(i); }
 
   PageHeapStats stats() LOAM_EXCLUDES(mutex_);
   // Recounts pages, at any time; and spans, while none come or go. False and a
@@ -158,6 +170,10 @@ class PageHeap {
   // reference to any object the reader can know.
   std::atomic<uintptr_t> lowest_{UINTPTR_MAX};
   std::atomic<uintptr_t> highest_{0};
+
+  // Entries are written once, under mutex_, and then counted, with release.
+  SparseTable<Arena*> arenas_;
+  std::atomic<size_t> arena_count_{0};
 
   std::atomic<uint64_t> max_heap_bytes_{UINT64_MAX};  // relaxed: a setting
   Counter record_bytes_;

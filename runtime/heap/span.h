@@ -52,14 +52,15 @@ struct alignas(64) Span {
   // First byte. Overlaid by the pool's link while the record is free.
   uintptr_t base;
   // Bit i: cell i has been reached. Written by the marker, while the world is
-  // stopped or with its atomics; by the sweeper otherwise.
+  // stopped or with its atomics; by the sweeper otherwise, with relaxed
+  // atomics, since a PageReclaimer may look. Changed by set_mark_bits.
   uint64_t* mark_bits;
   size_t cell_bytes;
   uint64_t pointer_mask;  // ScanKind::kMasks
   uint64_t value_mask;
   const Type* type;       // kTyped, kLarge; otherwise NULL
   uint32_t divide_magic;  // ceil(2^32 / cell_bytes); 0 for one large object
-  uint32_t cell_count;
+  uint32_t cell_count;    // changed by set_cell_count
   // See free_index().
   std::atomic<uint32_t> free_index_;
   ScanKind scan;
@@ -90,8 +91,10 @@ struct alignas(64) Span {
   SpinLock specials_lock;        // guards specials
   uint8_t size_class;            // classed kinds only
   uint32_t page_count;
-  uint32_t live_cells;  // marked at the last sweep. Owned like the span
-  Span* next;           // on a central list: guarded by central's lock
+  // Cells with an object in them, when the span was last swept or given back by
+  // a cache; all of them while it is cached. Owned like the span.
+  uint32_t allocated_cells;
+  Span* next;  // on a central list: guarded by central's lock
   Span* previous;
   CentralSpanList* central;  // where it goes when not cached; constant
   Special* specials;         // sorted by (cell, kind)
@@ -119,6 +122,17 @@ struct alignas(64) Span {
   }
   void set_alloc_bits(const uint64_t* bits) {
     alloc_bits_.store(bits, std::memory_order_relaxed);
+  }
+
+  // Only the owner changes mark_bits and cell_count, and reads them plainly. A
+  // PageReclaimer reads them without owning the span. Release, so that it finds
+  // out from sweepgen if what it has read belongs to another use of the record.
+  void set_mark_bits(uint64_t* bits) {
+    std::atomic_ref(mark_bits).store(bits, std::memory_order_release);
+  }
+  void set_cell_count(size_t cells) {
+    std::atomic_ref(cell_count)
+        .store(static_cast<uint32_t>(cells), std::memory_order_release);
   }
 
   size_t bytes() const { return size_t{page_count} * kPageBytes; }

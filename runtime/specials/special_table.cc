@@ -26,7 +26,7 @@ void SpecialTable::SetPageBit(const Span* span, bool value) {
   Arena* arena = page_heap_->arena_map().Find(span->base);
   const size_t page = Arena::PageIndex(span->base);
   std::atomic<uint64_t>& word = arena->page_specials[page / kBitsPerWord];
-  const uint64_t bit = uint64_t{1} << (page % kBitsPerWord);
+  const uint64_t bit = BitMask(page);
   // Relaxed: root marking reads it while the world is stopped.
   if (value) {
     word.fetch_or(bit, std::memory_order_relaxed);
@@ -112,7 +112,8 @@ void SpecialTable::SweepSpecials(Span* span) {
       *dead_tail = special;
       dead_tail = &special->next;
       // Every other special of this object sees it alive from here on.
-      SetBit(span->mark_bits, index);
+      std::atomic_ref(span->mark_bits[index / kBitsPerWord])
+          .fetch_or(BitMask(index), std::memory_order_relaxed);
     }
     span->last_special = nullptr;
     if (span->specials == nullptr) SetPageBit(span, false);

@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "runtime/base/mutex.h"
+#include "runtime/heap/heap_counters.h"
 #include "runtime/heap/span.h"
 
 namespace loam {
@@ -35,6 +36,9 @@ class CentralSpanList {
   void Remove(Span* span) LOAM_EXCLUDES(mutex_);
 
   bool HasUnswept(uint32_t generation) LOAM_EXCLUDES(mutex_);
+
+  // Of the objects of this span class.
+  SpanClassCounters counters;
 
   // The chain of all lists that have ever held a span; see Sweeper::Register.
   CentralSpanList* next_registered = nullptr;  // constant once registered

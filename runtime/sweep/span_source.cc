@@ -7,10 +7,20 @@ namespace {
 // the time of an allocation, at the price of about one percent of space.
 constexpr int kSweepBudget = 100;
 
+// Chunks in which a request may look for dead spans in vain. Larger requests
+// look everywhere: to zero their pages takes longer than that, and each chunk
+// is looked at once in a cycle.
+constexpr size_t kChunkBudget = 16;
+constexpr size_t kLargePages = 128;
+
 }  // namespace
 
 Span* SpanSource::Cache(Span* span, uint32_t generation) {
-  counters_->live_estimate.Add(FreeCells(span) * span->cell_bytes);
+  const size_t cells = FreeCells(span);
+  const size_t bytes = cells * span->cell_bytes;
+  span->allocated_cells = span->cell_count;
+  span->central->counters.Allocate(cells, bytes);
+  counters_->live_estimate.Add(bytes);
   // Relaxed: the span is the caller's alone.
   span->sweepgen.store(Cached(generation), std::memory_order_relaxed);
   return span;
@@ -20,12 +30,13 @@ Span* SpanSource::TakeCentral(CentralSpanList* central, uint32_t generation) {
   const Sweeper::ActiveScope active(sweeper_);
   for (int budget = kSweepBudget; budget > 0; budget--) {
     bool is_swept;
+    // Without the scope all is swept: what is found is.
     Span* span = central->TakeForAllocation(generation, &is_swept);
     if (span == nullptr || is_swept) return span;
     SweepToken token = SweepToken::TryAcquire(span, generation);
     if (!token) continue;
     span = sweeper_->Sweep(std::move(token));
-    if (span->live_cells < span->cell_count) return span;
+    if (span->allocated_cells < span->cell_count) return span;
     central->PushSwept(span, /*full=*/true, generation);
   }
   return nullptr;
@@ -35,35 +46,34 @@ Span* SpanSource::Acquire(const SpanShape& shape, MayGrow may_grow) {
   const uint32_t generation = sweeper_->generation();
   sweeper_->Register(shape.central);
   Span* span = TakeCentral(shape.central, generation);
-  if (span == nullptr) span = FreePages(shape, generation);
-  // By now everything has been swept, by this thread or others, and spans that
-  // were skipped before, or found by them, may have free cells.
-  if (span == nullptr) span = TakeCentral(shape.central, generation);
-  if (span == nullptr) span = Grow(shape, generation, may_grow);
+  if (span == nullptr) span = TakePages(shape, generation, may_grow);
   if (span == nullptr) {
-    // What others are sweeping at this moment is cheaper than a collection.
+    // What is not swept yet, or being swept at this moment by others, is
+    // cheaper than a collection.
     sweeper_->SweepAllAndWait();
     span = TakeCentral(shape.central, generation);
+    if (span == nullptr) span = TakePages(shape, generation, may_grow);
   }
-  if (span == nullptr) span = Grow(shape, generation, may_grow);
-  return span == nullptr ? nullptr : Cache(span, generation);
+  if (span == nullptr) return nullptr;
+  Cache(span, generation);
+  sweeper_->PayDebt();
+  return span;
 }
 
-// From the page heap as it is, sweeping until it has enough; NULL when all is
-// swept and no run of free pages is long enough.
-Span* SpanSource::FreePages(const SpanShape& shape, uint32_t generation) {
-  Span* span = page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false);
-  if (span != nullptr) return span;
-  sweeper_->Reclaim(shape.pages);
-  span = page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false);
-  if (span != nullptr) return span;
-  // The pages freed are not adjacent.
-  sweeper_->SweepAll();
-  return page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false);
-}
-
-Span* SpanSource::Grow(const SpanShape& shape, uint32_t generation,
-                       MayGrow may_grow) {
+// A fresh span: first as many pages are reclaimed, so that the heap does not
+// grow while dead pages wait, then more of them until there is a run of free
+// pages, and then the heap grows if it may.
+Span* SpanSource::TakePages(const SpanShape& shape, uint32_t generation,
+                            MayGrow may_grow) {
+  const size_t max_chunks = shape.pages < kLargePages ? kChunkBudget : SIZE_MAX;
+  bool more =
+      !sweeper_->is_drained() && sweeper_->Reclaim(shape.pages, max_chunks);
+  while (more) {
+    Span* span =
+        page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false);
+    if (span != nullptr) return span;
+    more = sweeper_->Reclaim(shape.pages, max_chunks) && max_chunks == SIZE_MAX;
+  }
   return page_heap_->AllocateSpan(shape, generation, may_grow == MayGrow::kYes);
 }
 
@@ -71,9 +81,17 @@ void SpanSource::Release(Span* span) {
   const uint32_t generation = sweeper_->generation();
   const SweepState state =
       SweepStateOf(span->sweepgen.load(std::memory_order_relaxed), generation);
+  // Full spans, which is what a refill releases, leave the counters alone.
+  const size_t free_cells = FreeCells(span);
+  const size_t free_bytes = free_cells * span->cell_bytes;
+  if (free_cells > 0) {
+    span->allocated_cells =
+        static_cast<uint32_t>(span->cell_count - free_cells);
+    span->central->counters.TakeBack(free_cells, free_bytes);
+  }
   if (state == SweepState::kCachedStale) {
     // The cycle has counted it as allocated.
-    counters_->allocated_bytes.Subtract(FreeCells(span) * span->cell_bytes);
+    counters_->allocated_bytes.Subtract(free_bytes);
     sweeper_->SweepAndReturn(SweepToken::TakeStale(span, generation));
     return;
   }
@@ -81,26 +99,26 @@ void SpanSource::Release(Span* span) {
              "released span %p has sweepgen %u in generation %u",
              static_cast<void*>(span),
              span->sweepgen.load(std::memory_order_relaxed), generation);
-  // Full spans, which is what a refill releases, leave the counter alone.
-  const size_t free_bytes = FreeCells(span) * span->cell_bytes;
-  if (free_bytes > 0) counters_->live_estimate.Subtract(free_bytes);
+  if (free_cells > 0) counters_->live_estimate.Subtract(free_bytes);
   span->sweepgen.store(Swept(generation), std::memory_order_release);
-  span->central->PushSwept(span, free_bytes == 0, generation);
+  span->central->PushSwept(span, free_cells == 0, generation);
 }
 
 Span* SpanSource::AcquireLarge(const SpanShape& shape, MayGrow may_grow) {
   sweeper_->Register(shape.central);
   const uint32_t generation = sweeper_->generation();
-  Span* span = FreePages(shape, generation);
-  if (span == nullptr) span = Grow(shape, generation, may_grow);
+  Span* span = TakePages(shape, generation, may_grow);
   if (span == nullptr) {
     sweeper_->SweepAllAndWait();
-    span = Grow(shape, generation, may_grow);
+    span = TakePages(shape, generation, may_grow);
   }
   if (span == nullptr) return nullptr;
   span->set_free_index(1);
+  span->allocated_cells = 1;
+  span->central->counters.Allocate(1, span->cell_bytes);
   counters_->live_estimate.Add(span->cell_bytes);
   shape.central->PushSwept(span, /*full=*/true, generation);
+  sweeper_->PayDebt();
   return span;
 }
 

@@ -1,8 +1,8 @@
 // Where spans come from: the only way for the layers above to get one.
 //
 // In order of cost: a swept span of the class with free cells; one that needs
-// sweeping; free pages; pages of dead objects, by sweeping the rest of the
-// heap; and only then does the heap grow.
+// sweeping; pages, as many of which are reclaimed from dead objects first; and
+// only then does the heap grow. Whoever gets a span then sweeps what is due.
 
 #ifndef LOAM_RUNTIME_SWEEP_SPAN_SOURCE_H_
 #define LOAM_RUNTIME_SWEEP_SPAN_SOURCE_H_
@@ -37,9 +37,8 @@ class SpanSource {
   Span* AcquireLarge(const SpanShape& shape, MayGrow may_grow);
 
  private:
-  Span* FreePages(const SpanShape& shape, uint32_t generation);
-  // Free pages as they are, growing the heap if that is allowed.
-  Span* Grow(const SpanShape& shape, uint32_t generation, MayGrow may_grow);
+  Span* TakePages(const SpanShape& shape, uint32_t generation,
+                  MayGrow may_grow);
   // From the central list, sweeping if need be; NULL if that has none.
   Span* TakeCentral(CentralSpanList* central, uint32_t generation);
   Span* Cache(Span* span, uint32_t generation);

@@ -25,7 +25,7 @@ class SweepToken {
         !span->sweepgen.compare_exchange_strong(
             expected, BeingSwept(generation), std::memory_order_acquire,
             std::memory_order_relaxed)) {
-      return SweepToken(nullptr, generation);
+      return None(generation);
     }
     AtRacePoint(RacePoint::kSweepTokenTaken);
     return SweepToken(span, generation);
@@ -37,6 +37,10 @@ class SweepToken {
                 CachedStale(generation));
     span->sweepgen.store(BeingSwept(generation), std::memory_order_relaxed);
     return SweepToken(span, generation);
+  }
+
+  static SweepToken None(uint32_t generation) {
+    return SweepToken(nullptr, generation);
   }
 
   SweepToken(SweepToken&& other) noexcept

@@ -27,9 +27,31 @@ void PrintCell(const char* what, const Span* span, size_t index) {
 }  // namespace
 
 void Sweeper::NextGeneration() {
+  LOAM_CHECK(is_done(), "a new sweep generation while spans are unswept: %x",
+             active_.load(std::memory_order_relaxed));
   generation_.store(generation() + kGenerationStep, std::memory_order_release);
   cursor_.store(registered_.load(std::memory_order_acquire),
-                std::memory_order_seq_cst);
+                std::memory_order_release);
+  reclaimer_.Begin();
+  // Nothing is due before StartPacing.
+  pacer_.Stop();
+  // Last: from here on sweepers may begin.
+  active_.store(0, std::memory_order_release);
+}
+
+void Sweeper::StartPacing(uint64_t trigger) {
+  pacer_.Start(page_heap_->span_pages(), ChargedBytes(), trigger);
+}
+
+bool Sweeper::TryBegin() {
+  uint32_t active = active_.load(std::memory_order_relaxed);
+  do {
+    if ((active & kDrained) != 0) return false;
+    // Acquire pairs with NextGeneration.
+  } while (!active_.compare_exchange_weak(active, active + 1,
+                                          std::memory_order_acquire,
+                                          std::memory_order_relaxed));
+  return true;
 }
 
 void Sweeper::Register(CentralSpanList* list) {
@@ -81,18 +103,22 @@ void Sweeper::FindDead(Span* span) {
   if (span->specials != nullptr) specials_->SweepSpecials(span);
   CheckNoZombies(span);
   if (poison_) PoisonFreed(span);
-  span->live_cells =
+  const auto live =
       static_cast<uint32_t>(CountSet(span->mark_bits, 0, span->cell_count));
+  const uint64_t dead = span->allocated_cells - live;
+  if (dead > 0) span->central->counters.Free(dead, dead * span->cell_bytes);
+  span->allocated_cells = live;
   counters_->swept_spans.Add(1);
+  pacer_.CountSwept(span->page_count);
 }
 
 void Sweeper::ReuseCells(Span* span) {
   // Anything freed, or never handed out after having been used, is dirty; a
   // span that was fresh and is full of live objects is not, but then need_zero
   // does not matter.
-  if (span->live_cells < span->cell_count) span->need_zero = true;
+  if (span->allocated_cells < span->cell_count) span->need_zero = true;
   span->set_alloc_bits(span->mark_bits);
-  span->mark_bits = page_heap_->gc_bits()->New(span->cell_count);
+  span->set_mark_bits(page_heap_->gc_bits()->New(span->cell_count));
   span->set_free_index(0);
 }
 
@@ -108,7 +134,7 @@ void Sweeper::SweepInto(DeadSpans* dead, SweepToken token) {
   Span* span = token.span();
   span->central->Remove(span);
   FindDead(span);
-  if (span->live_cells == 0) {
+  if (span->allocated_cells == 0) {
     // It needs no bits any more. Nothing in it is allocated.
     span->set_alloc_bits(NoBits());
     span->set_free_index(0);
@@ -117,7 +143,7 @@ void Sweeper::SweepInto(DeadSpans* dead, SweepToken token) {
   }
   ReuseCells(span);
   token.Publish();
-  span->central->PushSwept(span, span->live_cells == span->cell_count,
+  span->central->PushSwept(span, span->allocated_cells == span->cell_count,
                            generation);
 }
 
@@ -129,7 +155,7 @@ size_t Sweeper::SweepAndReturn(SweepToken token) {
 
 bool Sweeper::SweepOneInto(DeadSpans* dead) {
   const uint32_t generation = this->generation();
-  CentralSpanList* list = cursor_.load(std::memory_order_seq_cst);
+  CentralSpanList* list = cursor_.load(std::memory_order_acquire);
   while (list != nullptr) {
     Span* span = list->TakeForSweeping(generation);
     if (span != nullptr) {
@@ -141,46 +167,69 @@ bool Sweeper::SweepOneInto(DeadSpans* dead) {
     // Drained: nothing is added to an unswept set before the next cycle.
     CentralSpanList* next = list->next_registered;
     if (cursor_.compare_exchange_strong(list, next,
-                                        std::memory_order_seq_cst)) {
+                                        std::memory_order_acq_rel)) {
       list = next;
     }
   }
+  // Spans that are on no list any more are with threads in an ActiveScope, as
+  // this one is: the generation cannot have changed.
+  active_.fetch_or(kDrained, std::memory_order_relaxed);
+  pacer_.Stop();
   return false;
 }
 
-bool Sweeper::SweepOne(size_t* pages_freed) {
+bool Sweeper::SweepSome(size_t spans, size_t* pages_freed) {
+  *pages_freed = 0;
   const ActiveScope active(this);
+  if (!active) return false;
   DeadSpans dead(page_heap_);
-  const bool swept = SweepOneInto(&dead);
+  bool more = true;
+  for (; spans > 0 && more; spans--) more = SweepOneInto(&dead);
   *pages_freed = dead.pages();
-  return swept;
+  return more;
 }
 
-void Sweeper::Reclaim(size_t pages) {
+void Sweeper::SweepDebt() {
   const ActiveScope active(this);
+  if (!active) return pacer_.Stop();
   DeadSpans dead(page_heap_);
-  while (dead.pages() < pages && SweepOneInto(&dead)) {
+  while (pacer_.Debt(ChargedBytes()) > 0 && SweepOneInto(&dead)) {
   }
 }
 
-void Sweeper::SweepAll() { Reclaim(SIZE_MAX); }
+bool Sweeper::Reclaim(size_t pages, size_t max_chunks) {
+  const ActiveScope active(this);
+  return active && reclaimer_.Reclaim(generation(), pages, max_chunks);
+}
+
+size_t Sweeper::SweepAll() {
+  const ActiveScope active(this);
+  if (!active) return 0;
+  DeadSpans dead(page_heap_);
+  size_t spans = 0;
+  while (SweepOneInto(&dead)) spans++;
+  return spans;
+}
 
 void Sweeper::SweepAllAndWait() {
   SweepAll();
-  while (active_.load(std::memory_order_seq_cst) != 0) sched_yield();
+  while (!is_done()) sched_yield();
 }
 
 void Sweeper::EnsureSwept(Span* span) {
   for (;;) {
-    const uint32_t generation = this->generation();
-    const SweepState state = SweepStateOf(
-        span->sweepgen.load(std::memory_order_acquire), generation);
-    if (state == SweepState::kSwept || state == SweepState::kCached) return;
-    ActiveScope active(this);
-    SweepToken token = SweepToken::TryAcquire(span, generation);
-    if (token) {
-      SweepAndReturn(std::move(token));
-      return;
+    {
+      const ActiveScope active(this);
+      const uint32_t generation = this->generation();
+      const SweepState state = SweepStateOf(
+          span->sweepgen.load(std::memory_order_acquire), generation);
+      if (state == SweepState::kSwept || state == SweepState::kCached) return;
+      SweepToken token = active ? SweepToken::TryAcquire(span, generation)
+                                : SweepToken::None(generation);
+      if (token) {
+        SweepAndReturn(std::move(token));
+        return;
+      }
     }
     sched_yield();
   }

@@ -1,10 +1,11 @@
 // Sweeping: turning the mark bits of a span into its alloc bits.
 //
 // A span is swept once per cycle, by whoever gets its token first: a mutator
-// that wants its free cells, a mutator that wants its pages, somebody about to
-// touch its specials, or the next cycle, which cannot start before every span
-// is swept. Sweepers never stop the world and are never stopped in the middle
-// of a span: there is no safepoint in here.
+// that wants its free cells or its pages, or that sweeps in proportion to what
+// it allocates; the heap's background thread; somebody about to touch its
+// specials; or the next cycle, which cannot start before every span is swept.
+// Sweepers never stop the world and are never stopped in the middle of a span:
+// there is no safepoint in here.
 
 #ifndef LOAM_RUNTIME_SWEEP_SWEEPER_H_
 #define LOAM_RUNTIME_SWEEP_SWEEPER_H_
@@ -18,23 +19,27 @@
 #include "runtime/heap/page_heap.h"
 #include "runtime/specials/special_table.h"
 #include "runtime/sweep/central_span_list.h"
+#include "runtime/sweep/dead_spans.h"
+#include "runtime/sweep/page_reclaimer.h"
+#include "runtime/sweep/sweep_pacer.h"
 #include "runtime/sweep/sweep_token.h"
 
 namespace loam {
 
 class Sweeper {
  public:
-  // In scope while a thread may hold an unswept span that is on no list.
+  // In scope while a thread may hold an unswept span that is on no list. False
+  // if sweeping is drained: every span is swept, or another thread is at it.
   class ActiveScope {
    public:
-    explicit ActiveScope(Sweeper* sweeper) : sweeper_(sweeper) {
-      sweeper_->active_.fetch_add(1, std::memory_order_seq_cst);
-    }
+    explicit ActiveScope(Sweeper* sweeper)
+        : sweeper_(sweeper->TryBegin() ? sweeper : nullptr) {}
     ~ActiveScope() {
-      sweeper_->active_.fetch_sub(1, std::memory_order_seq_cst);
+      if (sweeper_ != nullptr) sweeper_->End();
     }
     ActiveScope(const ActiveScope&) = delete;
     ActiveScope& operator=(const ActiveScope&) = delete;
+    explicit operator bool() const { return sweeper_ != nullptr; }
 
    private:
     Sweeper* const sweeper_;
@@ -45,13 +50,21 @@ class Sweeper {
       : page_heap_(page_heap),
         specials_(specials),
         counters_(counters),
-        poison_(poison) {}
+        poison_(poison),
+        reclaimer_(page_heap, this) {}
 
   uint32_t generation() const {
     return generation_.load(std::memory_order_acquire);
   }
   // The world is stopped, marking done: everything swept needs sweeping again.
   void NextGeneration();
+  // The same stop, when the trigger of the next cycle is known: sweeping is to
+  // be over by then.
+  void StartPacing(uint64_t trigger);
+  // The trigger has changed. Any thread.
+  void MoveTrigger(uint64_t trigger) {
+    pacer_.MoveBasis(ChargedBytes(), trigger);
+  }
 
   // Sweeps a span and publishes it. It is on no list afterwards, and has a
   // count of live cells.
@@ -59,70 +72,61 @@ class Sweeper {
   // Sweeps a span and gives it back: to the page heap if nothing in it is
   // alive, else to its central list. Returns the pages freed.
   size_t SweepAndReturn(SweepToken token);
+  // The same with dead spans left to `dead`.
+  void SweepInto(DeadSpans* dead, SweepToken token);
 
-  // Sweeps one span from anywhere in the heap. False if none is left to take.
-  // For tests; Reclaim gives several dead spans back together.
-  bool SweepOne(size_t* pages_freed);
-  // Sweeps until `pages` are freed or nothing is left to take.
-  void Reclaim(size_t pages);
+  // Sweeps up to `spans` from anywhere in the heap. False if none is left to
+  // take. Writes the pages freed.
+  bool SweepSome(size_t spans, size_t* pages_freed);
+  // What is due, after bytes have been charged to the heap.
+  void PayDebt() {
+    if (pacer_.Debt(ChargedBytes()) > 0) SweepDebt();
+  }
+  // Frees `pages` by sweeping dead spans, looking at `max_chunks` times 4 MiB
+  // of the heap at most. False if there are no more dead spans, but for those
+  // that others are sweeping.
+  bool Reclaim(size_t pages, size_t max_chunks);
   // Sweeps until nothing is left to take; others may still be at a span.
-  void SweepAll();
+  // Returns how many spans this thread has swept.
+  size_t SweepAll();
   // The same, and waits for those others.
   void SweepAllAndWait();
+
+  // Every span is swept.
+  bool is_done() const {
+    return active_.load(std::memory_order_acquire) == kDrained;
+  }
+  // A hint.
+  bool is_drained() const {
+    return (active_.load(std::memory_order_relaxed) & kDrained) != 0;
+  }
 
   // Returns when the span is swept. The caller keeps an object of it alive.
   void EnsureSwept(Span* span);
 
-  // Makes a central list known to SweepOne, before it gets its first span.
+  // Makes a central list known to SweepSome, before it gets its first span.
   void Register(CentralSpanList* list) LOAM_EXCLUDES(registry_mutex_);
 
   void ResetAfterFork() { registry_mutex_.ResetAfterFork(); }
 
  private:
-  // Dead spans on their way to the page heap, which takes several at a time for
-  // less. If it collects more than one, then inside an ActiveScope: who waits
-  // for sweepers wants the pages.
-  class DeadSpans {
-   public:
-    explicit DeadSpans(PageHeap* page_heap) : page_heap_(page_heap) {}
-    ~DeadSpans() { Free(); }
-    DeadSpans(const DeadSpans&) = delete;
-    DeadSpans& operator=(const DeadSpans&) = delete;
+  // See active_.
+  static constexpr uint32_t kDrained = uint32_t{1} << 31;
 
-    void Add(Span* span) {
-      pages_ += span->page_count;
-      waiting_pages_ += span->page_count;
-      spans_[count_++] = span;
-      if (count_ == kMaxSpans || waiting_pages_ >= kMaxPages) Free();
-    }
-    // Of all that were added.
-    size_t pages() const { return pages_; }
-
-   private:
-    // Others may grow the heap for want of these.
-    static constexpr size_t kMaxSpans = 32;
-    static constexpr size_t kMaxPages = 128;
-
-    void Free() {
-      if (count_ > 0) page_heap_->FreeSpans(spans_, count_);
-      count_ = 0;
-      waiting_pages_ = 0;
-    }
-
-    PageHeap* const page_heap_;
-    size_t count_ = 0;
-    size_t waiting_pages_ = 0;
-    size_t pages_ = 0;
-    Span* spans_[kMaxSpans];
-  };
+  bool TryBegin();
+  void End() { active_.fetch_sub(1, std::memory_order_release); }
+  uint64_t ChargedBytes() const {
+    return counters_->ChargedBytes(page_heap_->record_bytes()->Get());
+  }
 
   // Runs what happens at the death of objects, and counts the live ones.
   void FindDead(Span* span);
   // Makes the cells of the dead free, and the span ready to be marked.
   void ReuseCells(Span* span);
-  // The same as SweepAndReturn and SweepOne, with the dead left to `dead`.
-  void SweepInto(DeadSpans* dead, SweepToken token);
+  // Sweeps a span from anywhere; false, and sweeping is drained, if no list has
+  // any.
   bool SweepOneInto(DeadSpans* dead);
+  void SweepDebt();
   void CheckNoZombies(const Span* span) const;
   void PoisonFreed(const Span* span) const;
 
@@ -130,16 +134,23 @@ class Sweeper {
   SpecialTable* const specials_;
   HeapCounters* const counters_;
   const bool poison_;
+  PageReclaimer reclaimer_;
+  SweepPacer pacer_;
 
   // Changes while the world is stopped. Release and acquire: a thread outside
-  // the stop (EnsureSwept from a native thread is not one) sees the lists that
-  // go with it.
+  // the stop sees the lists and marks that go with it.
   std::atomic<uint32_t> generation_{kFirstGeneration};
-  // ActiveScopes. Sequentially consistent with the cursor: SweepAll
-  // reads it after it found nothing left.
-  std::atomic<uint32_t> active_{0};
-  // The list that SweepOne takes from; lists before it are drained. NULL: all
-  // are.
+  // Who sweeps:
+  //
+  //   bit 31       drained: no list has an unswept span, and no ActiveScope
+  //                begins
+  //   bits 0..30   threads in an ActiveScope
+  //
+  // kDrained alone means that every span is swept. Scopes end with release and
+  // whoever waits for that acquires, so it sees what they have swept.
+  std::atomic<uint32_t> active_{kDrained};
+  // The list that SweepSome takes from; lists before it are drained. NULL: all
+  // are. Acquire and release, for what the lists are linked by.
   std::atomic<CentralSpanList*> cursor_{nullptr};
 
   Mutex<LockRank::kCentralList> registry_mutex_;

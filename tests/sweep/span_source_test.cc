@@ -121,8 +121,8 @@ TEST_F(SpanSourceTest, SweepsBeforeItTakesFreshPages) {
 }
 
 // More full spans than one request sweeps lie on either side of the one with a
-// free cell, and no page is free: it is found before the heap grows.
-TEST_F(SpanSourceTest, FindsWhatItSkippedBeforeItGrows) {
+// free cell: the heap grows by few spans until it is found.
+TEST_F(SpanSourceTest, FindsLaterWhatItSkipped) {
   std::vector<Span*> spans;
   for (int i = 0; i < 300; i++) {
     spans.push_back(heap_.Acquire(shape_));
@@ -141,7 +141,11 @@ TEST_F(SpanSourceTest, FindsWhatItSkippedBeforeItGrows) {
     ClearBit(with_room->mark_bits, 5);
     return (spans.size() * 128 - 1) * 64;
   });
-  EXPECT_EQ(heap_.Acquire(shape_), with_room);
+  size_t fresh = 0;
+  while (heap_.Acquire(shape_) != with_room) {
+    ASSERT_LE(++fresh, spans.size() / 100);
+  }
+  EXPECT_GT(fresh, 0);
 }
 
 TEST_F(SpanSourceTest, SweepingInVainIsBounded) {

@@ -69,7 +69,7 @@ class Program {
   void SweepSome() {
     size_t freed = 0;
     for (size_t n = random_.Below(20); n > 0; n--) {
-      heap_.sweeper()->SweepOne(&freed);
+      heap_.sweeper()->SweepSome(1, &freed);
     }
     if (!objects_.empty() && random_.OneIn(2)) {
       auto it =

@@ -48,7 +48,7 @@ TEST(SweepThreadsTest, EachSpanIsSweptOnce) {
   std::atomic<size_t> freed{0};
   OnThreads([&](size_t) {
     size_t pages = 0;
-    while (heap.sweeper()->SweepOne(&pages)) {
+    while (heap.sweeper()->SweepSome(1, &pages)) {
       swept++;
       freed += pages;
     }
@@ -130,7 +130,7 @@ TEST(SweepThreadsTest, AllocationAndSweepingAtOnce) {
         objects[t].push_back({cached[c], index});
         if (mine.OneIn(10)) {
           size_t freed;
-          heap.sweeper()->SweepOne(&freed);
+          heap.sweeper()->SweepSome(1, &freed);
         }
         if (mine.OneIn(10)) {
           const Object& some = objects[t][mine.Below(objects[t].size())];

@@ -54,21 +54,21 @@ TEST_F(SweeperTest, MarkBitsBecomeAllocBits) {
   EXPECT_EQ(heap_.StateOf(span), SweepState::kNeedsSweeping);
   const uint64_t* marks = span->mark_bits;
   size_t freed = 0;
-  EXPECT_TRUE(heap_.sweeper()->SweepOne(&freed));
+  EXPECT_TRUE(heap_.sweeper()->SweepSome(1, &freed));
   EXPECT_EQ(freed, 0);
   EXPECT_EQ(heap_.StateOf(span), SweepState::kSwept);
   EXPECT_EQ(span->alloc_bits(), marks);
   EXPECT_NE(span->mark_bits, marks);
   EXPECT_EQ(CountSet(span->mark_bits, 0, span->cell_count), 0);
   EXPECT_EQ(span->free_index(), 0);
-  EXPECT_EQ(span->live_cells, 5);
+  EXPECT_EQ(span->allocated_cells, 5);
   EXPECT_TRUE(span->need_zero);
   for (size_t i = 0; i < span->cell_count; i++) {
     EXPECT_EQ(span->IsAllocated(i),
               i == 0 || i == 7 || i == 63 || i == 64 || i == 99)
         << i;
   }
-  EXPECT_FALSE(heap_.sweeper()->SweepOne(&freed)) << "once per cycle";
+  EXPECT_FALSE(heap_.sweeper()->SweepSome(1, &freed)) << "once per cycle";
   EXPECT_EQ(heap_.counters()->swept_spans.Get(), 1);
 }
 
@@ -78,7 +78,7 @@ TEST_F(SweeperTest, EmptySpansGoBackToThePageHeap) {
   Release(span);
   heap_.CycleThatMarksNothing();
   size_t freed = 0;
-  EXPECT_TRUE(heap_.sweeper()->SweepOne(&freed));
+  EXPECT_TRUE(heap_.sweeper()->SweepSome(1, &freed));
   EXPECT_EQ(freed, 1);
   EXPECT_EQ(heap_.pages()->FindSpan(base), nullptr);
   EXPECT_EQ(heap_.pages()->stats().spans, 0);
@@ -109,7 +109,9 @@ TEST_F(SweeperTest, PartlyLiveSpansAreReusedAtExactlyTheFreeCells) {
   }
   EXPECT_EQ(taken, expected);
   Release(span);
-  EXPECT_EQ(heap_.Acquire(shape_)->live_cells, 0) << "a fresh one: it is full";
+  Span* fresh = heap_.Acquire(shape_);
+  EXPECT_NE(fresh, span) << "it is full";
+  EXPECT_EQ(fresh->free_index(), 0);
 }
 
 TEST_F(SweeperTest, FullSpansStayOutOfTheWay) {
@@ -123,7 +125,7 @@ TEST_F(SweeperTest, FullSpansStayOutOfTheWay) {
   Span* other = heap_.Acquire(shape_);
   EXPECT_NE(other, span);
   EXPECT_EQ(heap_.StateOf(span), SweepState::kSwept);
-  EXPECT_EQ(span->live_cells, span->cell_count);
+  EXPECT_EQ(span->allocated_cells, span->cell_count);
   EXPECT_FALSE(span->need_zero) << "fresh memory, and nothing of it freed";
 }
 
@@ -142,10 +144,10 @@ TEST_F(SweeperTest, StaleCachedSpansAreSweptByRelease) {
   CycleMarking(span, {5});
   EXPECT_EQ(heap_.StateOf(span), SweepState::kCachedStale);
   size_t freed = 0;
-  EXPECT_FALSE(heap_.sweeper()->SweepOne(&freed)) << "it is on no list";
+  EXPECT_FALSE(heap_.sweeper()->SweepSome(1, &freed)) << "it is on no list";
   Release(span);
   EXPECT_EQ(heap_.StateOf(span), SweepState::kSwept);
-  EXPECT_EQ(span->live_cells, 1);
+  EXPECT_EQ(span->allocated_cells, 1);
   ASSERT_EQ(heap_.Acquire(shape_), span);
   EXPECT_EQ(HeapFixture::TakeCell(span), 0);
 }
@@ -201,18 +203,6 @@ TEST_F(SweeperTest, SweepAllTakesEveryList) {
   EXPECT_EQ(heap_.pages()->stats().spans, 0);
 }
 
-TEST_F(SweeperTest, ReclaimStopsWhenItHasEnough) {
-  std::vector<Span*> spans;
-  spans.reserve(50);
-  for (int i = 0; i < 50; i++) spans.push_back(SpanWith(128));
-  for (Span* span : spans) Release(span);
-  heap_.CycleThatMarksNothing();
-  heap_.sweeper()->Reclaim(10);
-  EXPECT_EQ(heap_.pages()->stats().spans, 40);
-  heap_.sweeper()->Reclaim(1000);
-  EXPECT_EQ(heap_.pages()->stats().spans, 0);
-}
-
 TEST_F(SweeperTest, DeadObjectsWithFinalizersLiveForOneMoreCycle) {
   Span* span = SpanWith(20);
   const uintptr_t base = span->base;
@@ -223,7 +213,7 @@ TEST_F(SweeperTest, DeadObjectsWithFinalizersLiveForOneMoreCycle) {
   heap_.CycleThatMarksNothing();
   heap_.sweeper()->SweepAll();
   ASSERT_EQ(heap_.pages()->FindSpan(base), span);
-  EXPECT_EQ(span->live_cells, 1);
+  EXPECT_EQ(span->allocated_cells, 1);
   EXPECT_TRUE(span->IsAllocated(4));
   Special* special = heap_.specials()->finalizer_queue()->Pop();
   ASSERT_NE(special, nullptr);
@@ -301,7 +291,7 @@ TEST_F(SweeperDeathTest, CellsBelowTheFreeIndexAreNoZombies) {
       "marked free cell: cell " + std::to_string(end) + " ");
   CycleMarking(span, {0, end - 1, 100});
   heap_.sweeper()->SweepAll();
-  EXPECT_EQ(span->live_cells, 3);
+  EXPECT_EQ(span->allocated_cells, 3);
 }
 
 TEST(SweeperPoisonTest, FillsDeadCellsAndNoOthers) {

@@ -1,0 +1,58 @@
+#include "runtime/sweep/sweep_pacer.h"
+
+#include <algorithm>
+
+namespace loam {
+namespace {
+
+// Sweeping is to be over this long before the trigger, or an eighth of the way,
+// whichever is less: several mutators may take spans at the same time.
+constexpr uint64_t kMaxReserveBytes = uint64_t{1} << 20;
+constexpr uint64_t kReserveFraction = 8;
+
+}  // namespace
+
+void SweepPacer::SetLine(uint64_t charged_bytes, uint64_t trigger) {
+  const uint64_t swept = swept_pages_.load(std::memory_order_relaxed);
+  const uint64_t way = trigger > charged_bytes ? trigger - charged_bytes : 0;
+  const uint64_t reserve = std::min(way / kReserveFraction, kMaxReserveBytes);
+  const double slope =
+      pages_ > swept
+          ? static_cast<double>(pages_ - swept) /
+                static_cast<double>(std::max<uint64_t>(way - reserve, 1))
+          : 0;
+  basis_bytes_.store(charged_bytes, std::memory_order_relaxed);
+  basis_pages_.store(swept, std::memory_order_relaxed);
+  pages_per_byte_.store(slope, std::memory_order_relaxed);
+}
+
+void SweepPacer::Start(uint64_t pages, uint64_t charged_bytes,
+                       uint64_t trigger) {
+  const SpinLockHolder lock(&lock_);
+  pages_ = pages;
+  swept_pages_.store(0, std::memory_order_relaxed);
+  SetLine(charged_bytes, trigger);
+}
+
+void SweepPacer::MoveBasis(uint64_t charged_bytes, uint64_t trigger) {
+  const SpinLockHolder lock(&lock_);
+  if (pages_per_byte_.load(std::memory_order_relaxed) == 0) return;
+  SetLine(charged_bytes, trigger);
+}
+
+uint64_t SweepPacer::Debt(uint64_t charged_bytes) const {
+  const double slope = pages_per_byte_.load(std::memory_order_relaxed);
+  if (slope == 0) return 0;
+  // Cells may have come back unused since the basis.
+  const uint64_t basis = basis_bytes_.load(std::memory_order_relaxed);
+  if (charged_bytes <= basis) return 0;
+  const double due = slope * static_cast<double>(charged_bytes - basis);
+  const uint64_t swept = swept_pages_.load(std::memory_order_relaxed) -
+                         basis_pages_.load(std::memory_order_relaxed);
+  // The slope may be anything, next to the trigger.
+  if (due >= static_cast<double>(UINT64_MAX / 2)) return UINT64_MAX / 2;
+  const auto due_pages = static_cast<uint64_t>(due);
+  return due_pages > swept ? due_pages - swept : 0;
+}
+
+}  // namespace loam
