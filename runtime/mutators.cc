@@ -261,7 +261,7 @@ void Runtime::EndForkInChild(Mutator* m) {
 // What threads that are native or not attached may be changing is held across
 // the fork, so that the child finds it whole; the type set is locked already.
 void Runtime::LockForFork() {
-  scavenger_.LockForFork();
+  background_.LockForFork();
   roots_.LockForFork();
   page_heap_.LockForFork();
   persistent_.LockForFork();
@@ -277,7 +277,7 @@ void Runtime::UnlockAfterFork() {
   persistent_.UnlockAfterFork();
   page_heap_.UnlockAfterFork();
   roots_.UnlockAfterFork();
-  scavenger_.UnlockAfterFork();
+  background_.UnlockAfterFork();
   types_->UnlockAfterFork();
 }
 
@@ -285,7 +285,7 @@ void Runtime::ResetAfterFork(Mutator* m) {
   specials_.ResetAfterFork();
   sweeper_.ResetAfterFork();
   cycle_.ResetAfterFork();
-  scavenger_.ResetAfterFork();
+  background_.ResetAfterFork();
   error_mutex_.ResetAfterFork();
   ThreadContext::CurrentIfAny()->ResetAfterFork();
   safepoints_.ResetAfterFork(&m->safepoint, [this](SafepointState* state) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "runtime/base/platform.h"
 #include "runtime/base/status.h"
 #include "runtime/gc/gc_cycle.h"
 #include "runtime/gc/value_encoding.h"
@@ -68,7 +69,8 @@ struct RuntimeOptions {
   bool huge_pages = false;
   uint32_t trace = 0;  // of TraceBits
   uint32_t workers = 0;
-  bool background = true;  // may start a thread when there is work for it
+  bool background = true;  // may work beside the mutators
+  Platform platform = {};  // where; none: on threads of the heap's own
   uint32_t retain_percent = 10;
   uintptr_t arena_hint = 0;
   bool raw_stores = false;

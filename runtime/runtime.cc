@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/last_error.h"
 #include "runtime/cell_run.h"
 #include "runtime/checking.h"
@@ -70,8 +71,11 @@ Runtime::Runtime(const RuntimeOptions& options)
       pacer_(options.pacer),
       store_shadow_(&page_heap_.arena_map()),
       cycle_(MakeParts(this, options, this, &safepoints_, &NameOfOtherHeap)),
-      scavenger_({options.background, options.retain_percent}, &page_heap_,
-                 &counters_, &pacer_, &fatal_context_) {
+      background_sweeper_(&sweeper_, &page_heap_),
+      scavenger_(options.retain_percent, &page_heap_, &counters_, &pacer_),
+      background_(options.background, options.platform, &fatal_context_) {
+  background_.Add(&background_sweeper_);
+  background_.Add(&scavenger_);
   if ((options.trace & kTraceScavenge) != 0) {
     scavenger_.set_report(
         [](void* data, const char* line) {
@@ -172,8 +176,19 @@ CycleOutcome Runtime::Collect(Mutator* m, CycleReason reason, bool sweep_all,
   EndFreshObjects(m);
   const CycleOutcome outcome =
       cycle_.Collect(&m->safepoint, reason, sweep_all, only_after);
-  if (outcome == CycleOutcome::kRan) scavenger_.CollectionEnded();
+  if (outcome == CycleOutcome::kRan) WakeBackground();
   return outcome;
+}
+
+void Runtime::WakeBackground() {
+  if (!background_.enabled()) return;
+  const uint64_t sweep_ns = background_sweeper_.TimeToBegin();
+  if (sweep_ns != BackgroundJob::kParked) {
+    background_.WakeIfParked(&background_sweeper_, sweep_ns);
+  }
+  if (scavenger_.CollectionEnded()) {
+    background_.WakeIfParked(&scavenger_, NowNanoseconds());
+  }
 }
 
 uint64_t Runtime::CachedBytesBound() const {

@@ -15,6 +15,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/background.h"
+#include "runtime/background_sweeper.h"
 #include "runtime/base/fatal.h"
 #include "runtime/base/mutex.h"
 #include "runtime/base/status.h"
@@ -174,6 +176,8 @@ class Runtime final : private CycleHost {
   explicit Runtime(const RuntimeOptions& options);
   ~Runtime();
   bool Initialize();
+  // What a collection leaves to do is done in the background.
+  void WakeBackground();
 
   // CycleHost
   const TypeSet& object_types() const override { return *types_; }
@@ -231,8 +235,10 @@ class Runtime final : private CycleHost {
   ErrorMessage last_error_;  // written under error_mutex_; see last_error()
 
   GcCycle cycle_;
-  // Last, so that its thread ends first.
+  BackgroundSweeper background_sweeper_;
   Scavenger scavenger_;
+  // Last, so that it ends first.
+  Background background_;
 };
 
 inline Mutator* MutatorOf(SafepointState* state) {

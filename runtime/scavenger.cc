@@ -5,7 +5,6 @@
 #include <cstdio>
 
 #include "runtime/base/clock.h"
-#include "runtime/base/thread.h"
 
 namespace loam {
 namespace {
@@ -13,8 +12,7 @@ namespace {
 constexpr uint64_t kMillisecond = 1'000'000;
 constexpr uint64_t kSecond = 1000 * kMillisecond;
 
-// The thread works this long, and then sleeps a hundred times as long as it
-// has worked.
+// Works this long, and then sleeps a hundred times as long as it has worked.
 constexpr uint64_t kSpell = kMillisecond;
 constexpr uint64_t kSleepPerWork = 99;
 
@@ -22,15 +20,14 @@ constexpr uint64_t kSleepPerWork = 99;
 constexpr uint64_t kIdleAfter = 5 * kSecond;
 constexpr uint64_t kLookAgainAfter = kSecond;
 
-// Less than this is not worth a thread.
+// Less than this is not worth the work.
 constexpr uint64_t kLeastExcess = uint64_t{1} << 20;
 constexpr uint64_t kLeastRetained = uint64_t{4} << 20;
 
 }  // namespace
 
 uint64_t Scavenger::Retained(uint64_t bytes) const {
-  return std::max(bytes + bytes / 100 * options_.retain_percent,
-                  kLeastRetained);
+  return std::max(bytes + bytes / 100 * retain_percent_, kLeastRetained);
 }
 
 uint64_t Scavenger::Excess() const {
@@ -48,36 +45,10 @@ uint64_t Scavenger::Excess() const {
   return has > retained ? has - retained : 0;
 }
 
-void Scavenger::CollectionEnded() {
-  if (!options_.enabled) return;
+bool Scavenger::CollectionEnded() {
+  collections_.Add(1);
   const uint64_t live = counters_->live_estimate.Get();
-  const bool is_wanted =
-      page_heap_->heap_page_bytes() > Retained(live) + kLeastExcess;
-  MutexLock lock(&mutex_);
-  collections_++;
-  if (has_thread_) {
-    if (is_parked_) changed_.NotifyAll();
-  } else if (is_wanted && !ending_) {
-    // Without a thread, free pages go back on request.
-    has_thread_ = StartThread(&thread_, "loam scavenger", &Main, this);
-  }
-}
-
-Scavenger::~Scavenger() {
-  pthread_t thread;
-  {
-    MutexLock lock(&mutex_);
-    ending_ = true;
-    changed_.NotifyAll();
-    if (!has_thread_) return;
-    thread = thread_;
-  }
-  pthread_join(thread, nullptr);
-}
-
-void* Scavenger::Main(void* scavenger) {
-  static_cast<Scavenger*>(scavenger)->Run();
-  return nullptr;
+  return page_heap_->heap_page_bytes() > Retained(live) + kLeastExcess;
 }
 
 bool Scavenger::IsIdle(uint64_t now_ns) {
@@ -90,68 +61,48 @@ bool Scavenger::IsIdle(uint64_t now_ns) {
   return now_ns - active_ns_ >= kIdleAfter;
 }
 
-void Scavenger::Run() {
-  const ScopedFatalContext context(fatal_context_);
-  uint64_t seen = 0;  // of collections_
-  mutex_.Lock();
-  while (!ending_) {
-    const uint64_t now_ns = NowNanoseconds();
-    const bool was_idle = is_idle_;
-    is_idle_ = IsIdle(now_ns);
-    // What was dense, or in use, may be free now.
-    if (collections_ != seen || is_idle_ != was_idle) below_ = UINTPTR_MAX;
-    seen = collections_;
-    mutex_.Unlock();
-    const bool has_work = below_ != 0 && Excess() >= kLeastExcess;
-    if (has_work) Work();
-    // Whether there will be something to do when the heap has stopped.
-    const bool may_have_work =
-        !is_idle_ && page_heap_->heap_page_bytes() >
-                         Retained(counters_->live_estimate.Get());
-    const uint64_t end_ns = NowNanoseconds();
+uint64_t Scavenger::Work() {
+  const uint64_t now_ns = NowNanoseconds();
+  const bool was_idle = is_idle_;
+  is_idle_ = IsIdle(now_ns);
+  // What was dense, or in use, may be free now.
+  const uint64_t collections = collections_.Get();
+  if (collections != seen_ || is_idle_ != was_idle) below_ = UINTPTR_MAX;
+  seen_ = collections;
+  if (below_ != 0 && Excess() >= kLeastExcess) {
+    const uint64_t end_ns = ReleasePages(now_ns);
     // A process that was stopped meanwhile has not worked all that time.
-    const uint64_t worked_ns = std::min(end_ns - now_ns, 10 * kSpell);
-    if (!has_work && may_have_work) below_ = UINTPTR_MAX;  // More is swept.
-    if (!has_work && !may_have_work) ReportSpell();
-    mutex_.Lock();
-    if (has_work) {
-      SleepUntil(end_ns + worked_ns * kSleepPerWork);
-    } else if (may_have_work) {
-      SleepUntil(end_ns + kLookAgainAfter);
-    } else {
-      is_parked_ = true;
-      while (collections_ == seen && !ending_) changed_.Wait(&mutex_);
-      is_parked_ = false;
-    }
+    return end_ns + std::min(end_ns - now_ns, 10 * kSpell) * kSleepPerWork;
   }
-  mutex_.Unlock();
+  // Whether there will be something to do when the heap has stopped, or more is
+  // swept.
+  if (!is_idle_ && page_heap_->heap_page_bytes() >
+                       Retained(counters_->live_estimate.Get())) {
+    below_ = UINTPTR_MAX;
+    return now_ns + kLookAgainAfter;
+  }
+  spell_is_over_ = true;
+  return kParked;
 }
 
-void Scavenger::SleepUntil(uint64_t time_ns) {
-  while (!ending_ && NowNanoseconds() < time_ns) {
-    changed_.WaitUntil(&mutex_, time_ns);
-  }
-}
-
-void Scavenger::Work() {
-  const uint64_t began_ns = NowNanoseconds();
+uint64_t Scavenger::ReleasePages(uint64_t began_ns) {
   uint64_t now_ns = began_ns;
   uint64_t bytes = 0;
-  {
-    MutexLock lock(&work_mutex_);
-    while (below_ != 0 && now_ns - began_ns < kSpell &&
-           Excess() >= kLeastExcess) {
-      bytes += page_heap_->ScavengeBelow(&below_);
-      now_ns = NowNanoseconds();
-    }
+  while (below_ != 0 && now_ns - began_ns < kSpell &&
+         Excess() >= kLeastExcess) {
+    bytes += page_heap_->ScavengeBelow(&below_);
+    now_ns = NowNanoseconds();
   }
   scavenged_bytes_.Add(bytes);
   worked_ns_.Add(now_ns - began_ns);
   spell_bytes_ += bytes;
   spell_ns_ += now_ns - began_ns;
+  return now_ns;
 }
 
-void Scavenger::ReportSpell() {
+void Scavenger::Report() {
+  if (!spell_is_over_) return;
+  spell_is_over_ = false;
   if (spell_bytes_ > 0 && report_ != nullptr) {
     char line[128];
     snprintf(line, sizeof(line),
@@ -163,12 +114,6 @@ void Scavenger::ReportSpell() {
   }
   spell_bytes_ = 0;
   spell_ns_ = 0;
-}
-
-void Scavenger::ResetAfterFork() {
-  changed_.ResetAfterFork();
-  has_thread_ = false;
-  is_parked_ = false;
 }
 
 }  // namespace loam

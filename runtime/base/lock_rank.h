@@ -11,8 +11,9 @@
 namespace loam {
 
 enum class LockRank : uint8_t {
-  kScavengerWork,   // Scavenger: pages are on their way to the OS
-  kScavenger,       // Scavenger: its thread
+  kBackgroundWork,  // Background: a job is at work
+  kBackground,      // Background: jobs, the thread
+  kBackgroundLink,  // Background: from tasks to the heap
   kSafepoints,      // Safepoints: mutators of a heap, stopping the world
   kRootSet,         // RootSet: registered roots, globals, fibers
   kTypeSet,         // TypeSet: registration
