@@ -12,7 +12,18 @@ namespace {
 // The embedder's callbacks live in the options' copy inside the heap.
 struct EmbedderCallbacks {
   loam_callbacks callbacks;
+  loam_platform platform;
 };
+
+bool PostTask(void* data, Task task, void* argument, uint64_t delay_ns) {
+  const loam_platform& platform =
+      static_cast<const EmbedderCallbacks*>(data)->platform;
+  int posted = 0;
+  EmbedderCall("the post function of a platform", [&] {
+    posted = platform.post(task, argument, delay_ns, platform.data);
+  });
+  return posted != 0;
+}
 
 const loam_callbacks& CallbacksOf(Runtime* runtime) {
   return static_cast<const EmbedderCallbacks*>(
@@ -77,7 +88,7 @@ ValueEncoding Convert(const loam_encoding& e) {
   return converted;
 }
 
-RuntimeOptions Convert(const loam_options& o, const EmbedderCallbacks* given) {
+RuntimeOptions Convert(const loam_options& o, EmbedderCallbacks* given) {
   RuntimeOptions r;
   if (o.name != nullptr) snprintf(r.name, sizeof(r.name), "%s", o.name);
   r.encoding = Convert(o.encoding);
@@ -93,6 +104,7 @@ RuntimeOptions Convert(const loam_options& o, const EmbedderCallbacks* given) {
   r.background = o.no_background == 0;
   r.retain_percent = o.retain_percent;
   r.workers = o.workers;
+  if (o.platform != nullptr) r.platform = {&PostTask, given};
   r.arena_hint = o.arena_hint;
   r.raw_stores = o.raw_stores != 0;
   r.weak_cleared_word = o.weak_cleared_word;
@@ -144,12 +156,17 @@ loam_status CheckShape(const loam_options* o, loam_heap** heap) {
   if (static_cast<unsigned>(o->policy) > LOAM_POLICY_FIXED) {
     return InvalidArgument(nullptr, kCall, "options.policy", "does not exist");
   }
-  const char* later = o->platform != nullptr ? "options.platform"
-                      : o->profile_rate != 0 ? "options.profile_rate"
-                                             : nullptr;
-  if (later != nullptr) {
+  if (o->platform != nullptr &&
+      (o->platform->struct_size != sizeof(loam_platform) ||
+       o->platform->post == nullptr)) {
+    return InvalidArgument(nullptr, kCall, "options.platform",
+                           o->platform->post == nullptr
+                               ? "has no function to post with"
+                               : "is not initialised with loam_platform_init");
+  }
+  if (o->profile_rate != 0) {
     ErrorMessage message;
-    message.Format("%s: %s: not supported yet", kCall, later);
+    message.Format("%s: options.profile_rate: not supported yet", kCall);
     return Report(nullptr, Status::kNotSupported, message);
   }
   return LOAM_OK;
@@ -176,12 +193,14 @@ extern "C" {
 loam_status loam_heap_create(const loam_options* options, loam_heap** heap) {
   const loam_status shape = CheckShape(options, heap);
   if (shape != LOAM_OK) return shape;
-  auto* callbacks = new (std::nothrow) EmbedderCallbacks{options->callbacks};
+  auto* callbacks =
+      new (std::nothrow) EmbedderCallbacks{options->callbacks, {}};
   ErrorMessage message;
   Status status = Status::kOutOfMemory;
   message.Format("loam_heap_create: out of memory");
   Runtime* runtime = nullptr;
   if (callbacks != nullptr) {
+    if (options->platform != nullptr) callbacks->platform = *options->platform;
     RuntimeOptions converted = Convert(*options, callbacks);
     status = ApplyEnvironment(&converted, &message);
     if (status == Status::kOk) status = CheckOptionRanges(converted, &message);
@@ -194,6 +213,7 @@ loam_status loam_heap_create(const loam_options* options, loam_heap** heap) {
     delete callbacks;
     return Report(nullptr, status, message);
   }
+  if (ThreadPool* pool = ThreadPoolOf(callbacks->platform)) pool->AddUser();
   *heap = Wrap(runtime);
   return LOAM_OK;
 }
@@ -207,6 +227,7 @@ loam_status loam_heap_destroy(loam_heap* heap) {
   if (status != Status::kOk) {
     return Report(Unwrap(heap), status, message);
   }
+  if (ThreadPool* pool = ThreadPoolOf(callbacks->platform)) pool->RemoveUser();
   delete callbacks;
   return LOAM_OK;
 }

@@ -10,6 +10,7 @@
 #include "runtime/checking.h"
 #include "runtime/gc/root_set.h"
 #include "runtime/runtime.h"
+#include "runtime/thread_pool.h"
 
 namespace loam {
 
@@ -65,6 +66,9 @@ inline loam_global* Wrap(GlobalRecord* global) {
 inline uintptr_t Address(const void* p) {
   return reinterpret_cast<uintptr_t>(p);
 }
+
+// The pool that a platform posts to, or NULL.
+ThreadPool* ThreadPoolOf(const loam_platform& platform);
 
 // Remembers a failure for loam_last_error and, if `runtime` is not NULL, for
 // loam_heap_last_error; returns the status.

@@ -42,6 +42,7 @@
 #include "api/loam_inline.h"
 #include "api/loam_inspect.h"
 #include "api/loam_mutator.h"
+#include "api/loam_platform.h"
 #include "api/loam_roots.h"
 #include "api/loam_types.h"
 

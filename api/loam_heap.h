@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/loam_inline.h"
+#include "api/loam_platform.h"
 #include "api/loam_types.h"
 
 #ifdef __cplusplus
@@ -51,9 +52,6 @@ typedef struct loam_check_options {
    * LOAM_ABORT_ON_MISUSE */
   uint32_t abort_on_misuse;
 } loam_check_options;
-
-/* Worker threads of the embedder's own; later version. */
-typedef struct loam_platform loam_platform;
 
 typedef enum loam_cycle_reason LOAM_ENUM_TYPE {
   LOAM_CYCLE_TRIGGER = 0, /* the heap reached its trigger */
@@ -131,26 +129,32 @@ typedef struct loam_options {
    * both resident. LOAM_HUGE_PAGES */
   uint32_t huge_pages;
 
-  /* Threads of the heap's own that help a collecting thread to mark, when there
-   * is much to mark; up to 15. They take no signals, and call nothing of yours
-   * but trace and decode callbacks. LOAM_WORKERS */
+  /* Threads that help a collecting thread to mark, when there is much to mark;
+   * up to 15. They take no signals (those of the heap's own), and call nothing
+   * of yours but trace and decode callbacks. LOAM_WORKERS */
   uint32_t workers;
-  const loam_platform* platform; /* must be NULL in this version */
-  uint64_t profile_rate;         /* must be 0 in this version */
-  uintptr_t arena_hint; /* where to place the first arena; 0: the default */
-  uint32_t raw_stores;  /* nonzero: stores need not use the store functions */
+  /* Where that runs, and what is done in the background: on the embedder's
+   * threads, or those of a loam_thread_pool. NULL: threads of the heap's own.
+   */
+  const loam_platform* platform;
+  uint64_t profile_rate; /* must be 0 in this version */
+  uintptr_t arena_hint;  /* where to place the first arena; 0: the default */
+  uint32_t raw_stores;   /* nonzero: stores need not use the store functions */
   loam_word weak_cleared_word; /* for later versions */
   uint32_t trace;              /* of loam_trace. LOAM_TRACE=gc,scavenge */
 
   /* Free memory that a heap keeps: so many percent over what the next
    * collection will find, or, when it has not allocated for five seconds, over
    * what is live. The rest goes back to the OS in the background, with at most
-   * a hundredth of one processor: after the first collection that leaves that
-   * much, the heap starts a thread. It takes no signals, and calls nothing of
-   * yours but the log callback. LOAM_RETAIN_PERCENT */
+   * a hundredth of one processor. LOAM_RETAIN_PERCENT */
   uint32_t retain_percent;
-  /* Nonzero: no such thread; memory goes back when loam_heap_release_memory is
-   * called. LOAM_BACKGROUND=0 */
+  /* Nonzero: nothing is done in the background. What is dead is found as the
+   * program allocates and collects; memory goes back when
+   * loam_heap_release_memory is called. Otherwise a heap of more than 8 MiB
+   * starts a thread, unless it has a platform, after the first collection that
+   * leaves something to do. The thread takes no signals, and calls nothing of
+   * yours but the log callback and the function of loam_finalizers_on_ready.
+   * LOAM_BACKGROUND=0 */
   uint32_t no_background;
   loam_check_options check;
   loam_callbacks callbacks;

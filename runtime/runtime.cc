@@ -35,6 +35,7 @@ CycleParts MakeParts(CycleHost* host, const RuntimeOptions& options,
   parts.encoding = options.encoding;
   parts.fatal_context = runtime->fatal_context();
   parts.max_mark_stack_bytes = options.max_mark_stack_bytes;
+  parts.platform = options.platform;
   parts.verify_marking = options.check.verify_marking;
   parts.verifier.forbid_foreign = options.check.forbid_foreign_references;
   parts.verifier.check_stores = options.check.check_stores;

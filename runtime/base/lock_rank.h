@@ -27,6 +27,7 @@ enum class LockRank : uint8_t {
   kThreadContext,   // ThreadContext: mutators of a thread; asked while tracing
   kMarkTeam,        // MarkTeam: waking and awaiting the threads that help
   kMarkPool,        // MarkPool: work between markers
+  kThreadPool,      // ThreadPool: its queue
   kErrorMessage,    // Runtime: the last error message
   kCount,
 };

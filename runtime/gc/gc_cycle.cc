@@ -30,9 +30,9 @@ GcCycle::~GcCycle() { MarkTeam::Destroy(mark_team_); }
 
 bool GcCycle::StartWorkers(uint32_t count) {
   if (count == 0) return true;
-  mark_team_ =
-      MarkTeam::Create(parts_.page_heap, parts_.ledger, parts_.encoding,
-                       parts_.max_mark_stack_bytes, parts_.fatal_context);
+  mark_team_ = MarkTeam::Create(parts_.page_heap, parts_.ledger,
+                                parts_.encoding, parts_.max_mark_stack_bytes,
+                                parts_.platform, parts_.fatal_context);
   if (mark_team_ == nullptr) return false;
   marker_->set_team(mark_team_,
                     parts_.verify_marking ? 0 : Marker::kMarkedAlone);

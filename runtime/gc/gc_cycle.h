@@ -111,6 +111,7 @@ struct CycleParts {
   GcPacer* pacer;
   ValueEncoding encoding;
   size_t max_mark_stack_bytes;
+  Platform platform;  // where workers run
   const FatalContext* fatal_context;
   bool verify_marking;
   VerifierOptions verifier;

@@ -28,6 +28,14 @@ void MarkPool::Begin(uint32_t markers) {
   Publish();
 }
 
+bool MarkPool::Join() {
+  MutexLock lock(&mutex_);
+  if (complete_) return false;
+  markers_++;
+  LOAM_DCHECK(markers_ <= kMaxMarkers);
+  return true;
+}
+
 void MarkPool::Publish() {
   wanted_.store(static_cast<int32_t>(waiting_) - static_cast<int32_t>(count_),
                 std::memory_order_relaxed);

@@ -42,6 +42,8 @@ class MarkPool {
 
   // Starts a phase of `markers` markers: none waits, nothing is in the pool.
   void Begin(uint32_t markers) LOAM_EXCLUDES(mutex_);
+  // One more takes part. False if marking is complete.
+  bool Join() LOAM_EXCLUDES(mutex_);
 
   // Whether more markers wait than there are batches for. A hint.
   bool is_wanted() const { return wanted_.load(std::memory_order_relaxed) > 0; }

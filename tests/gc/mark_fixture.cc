@@ -67,7 +67,7 @@ MarkFixture::MarkFixture(const ValueEncoding& encoding, size_t stack_bytes)
 void MarkFixture::AddWorkers(uint32_t count, size_t stack_bytes) {
   if (stack_bytes == kAsTheFirst) stack_bytes = stack_bytes_;
   team_ = MarkTeam::Create(&pages_, &ledger_, encoding_, stack_bytes,
-                           /*fatal_context=*/nullptr);
+                           Platform{}, /*fatal_context=*/nullptr);
   ASSERT_NE(team_, nullptr);
   ASSERT_TRUE(team_->Start(count));
   marker_->set_team(team_, 0);

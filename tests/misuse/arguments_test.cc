@@ -113,9 +113,17 @@ const BadOptions kBadOptions[] = {
      "options.workers must be at most 15"},
     {"platform",
      [](loam_options* o) {
-       o->platform = reinterpret_cast<const loam_platform*>(o);
+       static const loam_platform platform = {};
+       o->platform = &platform;
      },
-     LOAM_NOT_SUPPORTED, "options.platform"},
+     LOAM_INVALID_ARGUMENT, "options.platform"},
+    {"platform_without_post",
+     [](loam_options* o) {
+       static loam_platform platform;
+       loam_platform_init(&platform);
+       o->platform = &platform;
+     },
+     LOAM_INVALID_ARGUMENT, "options.platform: has no function"},
     {"profile_rate", [](loam_options* o) { o->profile_rate = 1; },
      LOAM_NOT_SUPPORTED, "options.profile_rate"},
 };
