@@ -1,10 +1,22 @@
 // Statistics, walks, questions about addresses, facts for compilers.
 
+#include <cstring>
+
 #include "api/internal.h"
 #include "runtime/base/embedder_call.h"
 
 namespace loam {
 namespace {
+
+static_assert(PauseHistogram::kBuckets == LOAM_PAUSE_BUCKETS);
+static_assert(static_cast<int>(SpanKind::kNoscan) == LOAM_SPAN_BYTES &&
+              static_cast<int>(SpanKind::kSlots) == LOAM_SPAN_SLOTS &&
+              static_cast<int>(SpanKind::kHeaded) == LOAM_SPAN_TYPES &&
+              static_cast<int>(SpanKind::kHeadedNoscan) ==
+                  LOAM_SPAN_TYPES_WITHOUT_REFERENCES &&
+              static_cast<int>(SpanKind::kBitmap) == LOAM_SPAN_BITMAP &&
+              static_cast<int>(SpanKind::kTyped) == LOAM_SPAN_ONE_TYPE &&
+              static_cast<int>(SpanKind::kLarge) == LOAM_SPAN_LARGE);
 
 struct WalkCall {
   loam_walk_fn fn;
@@ -71,6 +83,33 @@ loam_status loam_heap_stats(loam_heap* heap, loam_stats* stats) {
   stats->released_bytes = s.pages.released_bytes;
   stats->scavenged_bytes = s.scavenged_bytes;
   stats->scavenger_ns = s.scavenger_ns;
+  stats->background_sweep_ns = s.background_sweep_ns;
+  memcpy(stats->pause_histogram, s.cycle.pauses.counts,
+         sizeof(stats->pause_histogram));
+  return LOAM_OK;
+}
+
+loam_status loam_heap_span_classes(
+    loam_heap* heap,
+    void (*visit)(const loam_span_class_stats* stats, void* data), void* data) {
+  constexpr char kCall[] = "loam_heap_span_classes";
+  if (heap == nullptr || visit == nullptr) {
+    return InvalidArgument(Unwrap(heap), kCall,
+                           heap == nullptr ? "heap" : "visit", "is NULL");
+  }
+  Unwrap(heap)->sweeper()->ForEachList([&](const CentralSpanList& list) {
+    const SpanClassCounters::Counts counts = list.counters.Get();
+    loam_span_class_stats stats;
+    stats.kind = static_cast<loam_span_kind>(list.kind);
+    stats.type = Wrap(list.type);
+    stats.cell_bytes = list.kind == SpanKind::kLarge ? 0 : list.cell_bytes;
+    stats.allocated_objects = counts.allocated_cells;
+    stats.allocated_bytes = counts.allocated_bytes;
+    stats.freed_objects = counts.freed_cells;
+    stats.freed_bytes = counts.freed_bytes;
+    EmbedderCall("the function of loam_heap_span_classes",
+                 [&] { visit(&stats, data); });
+  });
   return LOAM_OK;
 }
 

@@ -8,6 +8,8 @@
 extern "C" {
 #endif
 
+#define LOAM_PAUSE_BUCKETS 84
+
 typedef struct loam_stats {
   size_t struct_size; /* set by the caller: sizeof(loam_stats) */
   /* Memory, now. */
@@ -45,9 +47,67 @@ typedef struct loam_stats {
   uint64_t released_bytes;  /* now: free pages given back, or not used yet */
   uint64_t scavenged_bytes; /* in the background, since the heap was created */
   uint64_t scavenger_ns;    /* what that took */
+  uint64_t background_sweep_ns; /* sweeping there */
+  /* Pauses of collections, by length; see loam_pause_bucket_ns. */
+  uint64_t pause_histogram[LOAM_PAUSE_BUCKETS];
 } loam_stats;
 
 LOAM_API loam_status loam_heap_stats(loam_heap* heap, loam_stats* stats);
+
+/* The shortest pause, in nanoseconds, that a bucket of pause_histogram counts;
+ * the longest is shorter than that of the next. Buckets are a quarter of a
+ * power of two wide; the last counts all that are longer, from 0.9 s on. */
+static inline uint64_t loam_pause_bucket_ns(size_t bucket) {
+  return bucket < 4 ? bucket * 250
+                    : ((4 + (uint64_t)(bucket % 4)) << (bucket / 4 - 1)) * 250;
+}
+/* Pauses that were at most so long: `share` of all, 0.99 say. The upper end of
+ * a bucket, but no more than the longest pause; 0 before the first. */
+static inline uint64_t loam_pause_quantile_ns(const loam_stats* stats,
+                                              double share) {
+  uint64_t all = 0, below = 0;
+  size_t i;
+  for (i = 0; i < LOAM_PAUSE_BUCKETS; i++) all += stats->pause_histogram[i];
+  for (i = 0; i < LOAM_PAUSE_BUCKETS - 1; i++) {
+    below += stats->pause_histogram[i];
+    if (below > 0 && (double)below >= share * (double)all) {
+      const uint64_t end = loam_pause_bucket_ns(i + 1);
+      return end < stats->longest_pause_ns ? end : stats->longest_pause_ns;
+    }
+  }
+  return stats->longest_pause_ns;
+}
+
+/* What a span class holds. */
+typedef enum loam_span_kind LOAM_ENUM_TYPE {
+  LOAM_SPAN_BYTES = 0, /* loam_alloc_bytes */
+  LOAM_SPAN_SLOTS,     /* loam_alloc_slots */
+  LOAM_SPAN_TYPES,     /* registered types, mixed, and arrays */
+  LOAM_SPAN_TYPES_WITHOUT_REFERENCES,
+  LOAM_SPAN_BITMAP,   /* loam_alloc_bitmap */
+  LOAM_SPAN_ONE_TYPE, /* a type that allocates much */
+  LOAM_SPAN_LARGE     /* one object each */
+} loam_span_kind;
+
+/* Counts since the heap was created, of objects in cells of one size: for each
+ * class objects (bytes) allocated less those freed are there now. Cells that a
+ * mutator has cached count as allocated, dead objects until they are swept as
+ * not freed. */
+typedef struct loam_span_class_stats {
+  loam_span_kind kind;
+  const loam_type* type; /* LOAM_SPAN_ONE_TYPE; otherwise NULL */
+  uint64_t cell_bytes;   /* 0: sizes differ (LOAM_SPAN_LARGE) */
+  uint64_t allocated_objects, allocated_bytes;
+  uint64_t freed_objects, freed_bytes;
+} loam_span_class_stats;
+
+/* Calls visit for every span class that has ever had a span, in no particular
+ * order. A class's counts are of about one moment, and never say that more was
+ * freed than allocated; those of all classes are of one moment while the world
+ * is stopped. Not a safepoint; `visit` must not call loam. */
+LOAM_API loam_status loam_heap_span_classes(
+    loam_heap* heap,
+    void (*visit)(const loam_span_class_stats* stats, void* data), void* data);
 
 /* One object: its address, the bytes of its cell that are its own, its type or
  * NULL. Return 0 to end the walk. Must not allocate, or call anything else that

@@ -103,6 +103,7 @@ RuntimeStats Runtime::stats() {
   stats.finalizers_waiting = specials_.finalizer_queue()->size();
   stats.scavenged_bytes = scavenger_.scavenged_bytes();
   stats.scavenger_ns = scavenger_.worked_ns();
+  stats.background_sweep_ns = background_sweeper_.worked_ns();
   return stats;
 }
 

@@ -60,7 +60,7 @@ struct RuntimeStats {
   uint64_t mutators;
   uint64_t typed_types;
   uint64_t finalizers_set, finalizers_waiting;
-  uint64_t scavenged_bytes, scavenger_ns;
+  uint64_t scavenged_bytes, scavenger_ns, background_sweep_ns;
 };
 
 class Runtime final : private CycleHost {

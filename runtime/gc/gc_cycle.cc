@@ -130,6 +130,7 @@ void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns,
     totals_.longest_pause_ns =
         std::max(totals_.longest_pause_ns, info.pause_ns);
     totals_.total_mark_ns += info.mark_ns;
+    totals_.pauses.Add(info.pause_ns);
   }
   phase_.store(GcPhase::kOff, std::memory_order_relaxed);
   parts_.host->CycleEnds(info);

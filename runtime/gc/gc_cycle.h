@@ -18,6 +18,7 @@
 #include "runtime/gc/mark_verifier.h"
 #include "runtime/gc/mark_work.h"
 #include "runtime/gc/marker.h"
+#include "runtime/gc/pause_histogram.h"
 #include "runtime/gc/root_set.h"
 #include "runtime/gc/safepoint.h"
 #include "runtime/heap/heap_counters.h"
@@ -96,6 +97,7 @@ struct CycleTotals {
   uint64_t total_mark_ns = 0;
   uint64_t live_bytes = 0;
   uint64_t live_objects = 0;
+  PauseHistogram pauses;
 };
 
 // The parts of a heap that a cycle works on.

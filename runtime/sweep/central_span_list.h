@@ -40,8 +40,12 @@ class CentralSpanList {
   // Of the objects of this span class.
   SpanClassCounters counters;
 
-  // The chain of all lists that have ever held a span; see Sweeper::Register.
-  CentralSpanList* next_registered = nullptr;  // constant once registered
+  // The chain of all lists that have ever held a span, and what that is; see
+  // Sweeper::Register. Constant once registered.
+  CentralSpanList* next_registered = nullptr;
+  SpanKind kind = {};
+  const Type* type = nullptr;  // kTyped
+  size_t cell_bytes = 0;
   std::atomic<bool> registered{false};  // relaxed; set under Sweeper's lock
 
  private:

@@ -44,7 +44,7 @@ Span* SpanSource::TakeCentral(CentralSpanList* central, uint32_t generation) {
 
 Span* SpanSource::Acquire(const SpanShape& shape, MayGrow may_grow) {
   const uint32_t generation = sweeper_->generation();
-  sweeper_->Register(shape.central);
+  sweeper_->Register(shape);
   Span* span = TakeCentral(shape.central, generation);
   if (span == nullptr) span = TakePages(shape, generation, may_grow);
   if (span == nullptr) {
@@ -105,7 +105,7 @@ void SpanSource::Release(Span* span) {
 }
 
 Span* SpanSource::AcquireLarge(const SpanShape& shape, MayGrow may_grow) {
-  sweeper_->Register(shape.central);
+  sweeper_->Register(shape);
   const uint32_t generation = sweeper_->generation();
   Span* span = TakePages(shape, generation, may_grow);
   if (span == nullptr) {

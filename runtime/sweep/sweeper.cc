@@ -54,13 +54,17 @@ bool Sweeper::TryBegin() {
   return true;
 }
 
-void Sweeper::Register(CentralSpanList* list) {
+void Sweeper::Register(const SpanShape& shape) {
+  CentralSpanList* list = shape.central;
   if (list->registered.load(std::memory_order_relaxed)) return;
   MutexLock lock(&registry_mutex_);
   if (list->registered.load(std::memory_order_relaxed)) return;
   // A list made since the cycle has nothing unswept: the cursor need not see
   // it.
   list->next_registered = registered_.load(std::memory_order_relaxed);
+  list->kind = shape.kind;
+  list->type = shape.kind == SpanKind::kTyped ? shape.type : nullptr;
+  list->cell_bytes = shape.cell_bytes;
   registered_.store(list, std::memory_order_release);
   list->registered.store(true, std::memory_order_relaxed);
 }

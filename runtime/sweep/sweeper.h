@@ -104,8 +104,17 @@ class Sweeper {
   // Returns when the span is swept. The caller keeps an object of it alive.
   void EnsureSwept(Span* span);
 
-  // Makes a central list known to SweepSome, before it gets its first span.
-  void Register(CentralSpanList* list) LOAM_EXCLUDES(registry_mutex_);
+  // Makes the shape's central list known, before it gets its first span.
+  void Register(const SpanShape& shape) LOAM_EXCLUDES(registry_mutex_);
+  // Calls visit(list) for every list that has been registered. Any thread.
+  template <typename Visit>
+  void ForEachList(Visit&& visit) const {
+    for (const CentralSpanList* list =
+             registered_.load(std::memory_order_acquire);
+         list != nullptr; list = list->next_registered) {
+      visit(*list);
+    }
+  }
 
   void ResetAfterFork() { registry_mutex_.ResetAfterFork(); }
 
