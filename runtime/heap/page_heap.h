@@ -119,6 +119,11 @@ class PageHeap {
     for (size_t a = 0; a < pages_.arena_count(); a++) visit(pages_.arena(a));
   }
 
+  // A copy of a chunk's bits, for whoever draws them. Of its pages those from
+  // *grown_pages on are outside the heap.
+  PageChunk CopyChunk(const Arena& arena, size_t chunk, size_t* grown_pages)
+      LOAM_EXCLUDES(mutex_);
+
   PageHeapStats stats() LOAM_EXCLUDES(mutex_);
   // Recounts pages, at any time; and spans, while none come or go. False and a
   // description on the first mismatch.
