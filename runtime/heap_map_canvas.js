@@ -3,11 +3,12 @@
 const COLUMNS = 128;
 const ROWS = heap.arenaPages / COLUMNS;
 // Squares get smaller when there are many arenas.
-const SQUARE = [[2, 7], [8, 5], [32, 4]].find(
-    ([arenas]) => heap.arenas.length <= arenas)?.[1] ?? 3;
+const SQUARE = [[2, 7], [8, 4], [32, 3]].find(
+    ([arenas]) => heap.arenas.length <= arenas)?.[1] ?? 2;
 const SCALE = Math.max(1, Math.round(window.devicePixelRatio || 1));
 const PITCH = SQUARE * SCALE;  // pixels from one square to the next
-const INSIDE = PITCH - SCALE;  // and the square itself
+// The square itself, and unless it is tiny a gap to the next.
+const INSIDE = SQUARE > 2 ? PITCH - SCALE : PITCH;
 
 // Hue and saturation of each kind, by its number in heap.kinds.
 const HUES = {
@@ -83,14 +84,18 @@ function drawArena(index) {
   };
   fill(0, 0, canvas.width, canvas.height, pixel(paper()));
   const mark = Math.max(1, Math.floor(INSIDE / 4));
+  const mix = (colour) => colour.map((c, i) => Math.round((c + ink()[i]) / 2));
   let drawn = null;  // what `value` is the colour of
   let value = 0;
+  let markValue = 0;
   for (let page = 0; page < pages.length; page++) {
     const what = pages[page];
     if (what === OUTSIDE) continue;
     if (what !== drawn) {
       drawn = what;
-      value = pixel(shownColour(what));
+      const colour = shownColour(what);
+      value = pixel(colour);
+      markValue = pixel(mix(colour));
     }
     const x = page % COLUMNS * PITCH;
     const y = Math.floor(page / COLUMNS) * PITCH;
@@ -100,7 +105,7 @@ function drawArena(index) {
     fill(x, y, width, INSIDE, value);
     if (what < 0) continue;
     if (spans.state[what] === UNSWEPT) {
-      fill(x, y + INSIDE - mark, width, mark, pixel(ink()));
+      fill(x, y + INSIDE - mark, width, mark, markValue);
     } else if (spans.state[what] === CACHED && pages[page - 1] !== what) {
       fill(x, y, mark, INSIDE, pixel(ink()));
     }

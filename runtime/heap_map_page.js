@@ -84,7 +84,7 @@ function fillLegend() {
         make("span", {class: "label"}, label),
         make("span", {class: "amount"},
              datum(`bytes-${id}`, pages * heap.pageBytes,
-                   bytes(pages * heap.pageBytes)), ", ",
+                   bytes(pages * heap.pageBytes)), " · ",
              datum(`pages-${id}`, pages, plural(pages, "page"))));
     button.addEventListener("click", () => {
       const press = button.getAttribute("aria-pressed") !== "true";
@@ -107,32 +107,32 @@ function fillLegend() {
   });
   for (const [state, id, label] of [
          [FREE, "free", "free"],
-         [RELEASED, "released", "free, given back or not used yet"],
+         [RELEASED, "released", "free, released"],
          [UNAVAILABLE, "unavailable", "on their way to the OS"],
          [OUTSIDE, "outside", "outside the heap"]]) {
     const pages = pagesOfState[state] ?? 0;
     if (pages === 0 && state === UNAVAILABLE) continue;
     entry(id, label, css(stateColour(state)), pages, (what) => what === state);
   }
-  const plain = css(stateColour(FREE));
+  const plain = css(classColour(undefined, 0, 0.4));
   const line = css(ink());
-  entry("unswept", "line below: not swept yet",
+  entry("unswept", "line below: not swept",
         `linear-gradient(to top, ${line} 25%, ${plain} 25%)`,
         pagesOfMark[UNSWEPT],
         (what) => what >= 0 && spans.state[what] === UNSWEPT);
-  entry("cached", "line at the left: a thread allocates here",
+  entry("cached", "line at the left: in a cache",
         `linear-gradient(to right, ${line} 12%, ${plain} 12%)`,
         pagesOfMark[CACHED],
         (what) => what >= 0 && spans.state[what] === CACHED);
 }
 
 const KIND_LABELS = {
-  "noscan": "bytes, without references",
-  "slots": "slots: every word a value",
-  "headed": "headed: objects of several types",
-  "headed noscan": "headed, without references",
-  "bitmap": "objects with a bitmap",
-  "typed": "typed: objects of one type",
+  "noscan": "bytes: no references",
+  "slots": "slots: words are values",
+  "headed": "headed: several types",
+  "headed noscan": "headed, no references",
+  "bitmap": "bitmap: layout per object",
+  "typed": "typed: one type",
   "large": "large: one object",
 };
 
@@ -320,7 +320,10 @@ function fillArenas() {
       if (current?.arena !== index || current.page !== page) show(index, page);
     });
     canvas.addEventListener("mouseleave", hide);
-    canvas.addEventListener("blur", hide);
+    canvas.addEventListener("blur", () => {
+      // Not if only the window has lost it.
+      if (document.activeElement !== canvas) hide();
+    });
     canvas.addEventListener("focus", () => {
       if (current?.arena !== index && canvas.matches(":focus-visible")) {
         show(index, 0);
