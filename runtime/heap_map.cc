@@ -79,6 +79,8 @@ const char* HeapMapTotals::NameOf(MapType map_type,
 
 bool HeapMapTotals::AddObjects(const Span& span, const Type* type,
                                uint64_t objects) {
+  // The program may have written past the end of its object.
+  if (type != nullptr && !types_.Owns(type)) type = nullptr;
   const MapType map_type = MapTypeOf(span, type);
   MapTypeTotals* totals = map_types_.EnsureCommitted(map_type);
   if (totals == nullptr) return false;
@@ -113,14 +115,20 @@ bool HeapMapTotals::Add(const Span& span, const SpanReading& reading) {
   if (!span.is_headed()) {
     return AddObjects(span, span.type, reading.cells_in_use);
   }
+  // Most neighbours are of one type: added together.
+  const Type* type = nullptr;
+  uint64_t objects = 0;
   for (size_t i = 0; i < span.cell_count; i++) {
     if (!reading.IsInUse(span, i)) continue;
-    // The program may have written past the end of its object.
-    const Type* type = span.TypeOf(span.CellAddress(i));
-    if (type != nullptr && !types_.Owns(type)) type = nullptr;
-    if (!AddObjects(span, type, 1)) return false;
+    const Type* next = span.TypeOf(span.CellAddress(i));
+    if (next != type && objects > 0) {
+      if (!AddObjects(span, type, objects)) return false;
+      objects = 0;
+    }
+    type = next;
+    objects++;
   }
-  return true;
+  return objects == 0 || AddObjects(span, type, objects);
 }
 
 }  // namespace loam

@@ -13,12 +13,13 @@
 //                     a span of a large object
 //              6 + c, cells in use, state, n
 //                     n spans of class c, one behind the other
-//   classes  [class, kind, cell bytes, pages of a span, cells of a span, type or
+//   classes  [class, kind, cell bytes, pages of a span, cells of a span, type
+//   or
 //            -1, spans, pages, cells, cells in use]
 //   types    [type, name, 1 if it is the embedder's, objects, bytes]
 //
-// Spans that straddle arenas are in the list of the one in which they begin. The
-// reader is heap_map_data.js.
+// Spans that straddle arenas are in the list of the one in which they begin.
+// The reader is heap_map_data.js.
 
 #include <unistd.h>
 

@@ -55,7 +55,7 @@ OutputFile::~OutputFile() {
 
 Status OutputFile::Fail(ErrorMessage* message, const char* what, int error) {
   errno = error;  // for %m
-  message->Format("cannot %s %s: %m", what, path_);
+  message->Format("cannot %s %.300s: %m", what, path_);
   return Status::kIoError;
 }
 
@@ -63,7 +63,7 @@ Status OutputFile::Open(ErrorMessage* message) {
   struct stat existing;
   if (stat(path_, &existing) == 0 && !S_ISREG(existing.st_mode)) {
     // A device must not be replaced by a file.
-    message->Format("cannot write %s: it is no ordinary file", path_);
+    message->Format("cannot write %.300s: it is no ordinary file", path_);
     return Status::kIoError;
   }
   const char* slash = strrchr(path_, '/');

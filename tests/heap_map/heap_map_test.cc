@@ -6,9 +6,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <map>
 #include <string>
 #include <thread>
@@ -217,9 +219,9 @@ TEST_F(HeapMapTest, NamesAreEscaped) {
   options.name = "</script>\"&<!--";
   const KnownHeap heap(options);
   const MapReader map = Write(heap);
-  EXPECT_THAT(map.data, Not(AnyOf(HasSubstr("<"), HasSubstr("&"),
-                                  HasSubstr("\xe2\x80\xa8"),
-                                  HasSubstr("\xff"))));
+  EXPECT_THAT(map.data,
+              Not(AnyOf(HasSubstr("<"), HasSubstr("&"),
+                        HasSubstr("\xe2\x80\xa8"), HasSubstr("\xff"))));
   EXPECT_THAT(map.data, HasSubstr("\\u003c/script\\u003e\\u0022\\u0026"));
   const MapType& hostile = map.TypeNamed(
       "\\u003c/script\\u003e\\u003cb\\u003e\\u0022\\u005c\\u0027\\u0026amp;"
@@ -253,19 +255,70 @@ TEST_F(HeapMapTest, AFullHeapHasAMap) {
   EXPECT_EQ(heap.Stats().committed_bytes, before.committed_bytes);
 }
 
-TEST_F(HeapMapTest, ThreadsInNativeStateMayBeAnywhere) {
-  KnownHeap heap;
-  loam_mutator* other = nullptr;
-  std::thread([&] {
-    ASSERT_EQ(loam_mutator_attach(heap.heap(), "other", &other), LOAM_OK);
-    for (int i = 0; i < 10; i++) ASSERT_NE(loam_alloc(other, heap.node), nullptr);
-    loam_enter_native(other);
-  }).join();
-  // That thread has ended in native state: its mutator may be taken over.
-  const MapReader map = Write(heap);
-  EXPECT_EQ(map.TypeNamed("node").objects, KnownHeap::kNodes + 10);
-  EXPECT_EQ(loam_leave_native(other), LOAM_OK) << loam_last_error();
-  EXPECT_EQ(loam_mutator_detach(other), LOAM_OK) << loam_last_error();
+// What another thread has in its cache is flushed too, wherever the thread is.
+TEST_F(HeapMapTest, OtherThreadsAreIncluded) {
+  const KnownHeap heap;
+  std::promise<void> is_native;
+  std::promise<void> is_written;
+  std::thread other([&] {
+    loam_mutator* m = nullptr;
+    EXPECT_EQ(loam_mutator_attach(heap.heap(), "other", &m), LOAM_OK);
+    for (int i = 0; i < 10; i++) EXPECT_NE(loam_alloc(m, heap.node), nullptr);
+    loam_enter_native(m);
+    is_native.set_value();
+    is_written.get_future().wait();
+    EXPECT_EQ(loam_leave_native(m), LOAM_OK);
+    EXPECT_EQ(loam_mutator_detach(m), LOAM_OK);
+  });
+  loam_enter_native(heap.m());
+  is_native.get_future().wait();
+  EXPECT_EQ(loam_leave_native(heap.m()), LOAM_OK);
+  EXPECT_EQ(Write(heap).TypeNamed("node").objects, KnownHeap::kNodes + 10);
+  is_written.set_value();
+  loam_enter_native(heap.m());
+  other.join();
+  EXPECT_EQ(loam_leave_native(heap.m()), LOAM_OK);
+}
+
+// Maps of threads that go on allocating and releasing pages: each is consistent
+// in itself.
+TEST_F(HeapMapTest, OfAHeapThatIsBusy) {
+  loam_options options = TestOptions();
+  options.no_background = 0;
+  options.minimum_heap_bytes = 1 << 20;
+  const KnownHeap heap(options);
+  std::atomic<bool> is_over{false};
+  const auto work = [&](size_t bytes) {
+    loam_mutator* m = nullptr;
+    EXPECT_EQ(loam_mutator_attach(heap.heap(), "worker", &m), LOAM_OK);
+    while (!is_over.load(std::memory_order_relaxed)) {
+      EXPECT_NE(loam_alloc(m, heap.node), nullptr);
+      EXPECT_NE(loam_alloc_bytes(m, bytes), nullptr);
+    }
+    EXPECT_EQ(loam_mutator_detach(m), LOAM_OK);
+  };
+  std::thread first([&] { work(100); });
+  std::thread second([&] { work(50000); });
+  std::thread third([&] {
+    while (!is_over.load(std::memory_order_relaxed)) {
+      loam_heap_release_memory(heap.heap());
+    }
+  });
+  for (int i = 0; i < 30; i++) {
+    const MapReader map = Write(heap);
+    uint64_t pages = 0;
+    for (const auto& [code, count] : map.pages) pages += count;
+    EXPECT_EQ(pages, map.arenas.size() * 8192);
+    EXPECT_EQ(map.pages.at(kLarge) * kPageBytes, map.Number("inSpans"));
+    EXPECT_GE(map.TypeNamed("node").objects, KnownHeap::kNodes);
+  }
+  is_over.store(true, std::memory_order_relaxed);
+  loam_enter_native(heap.m());  // A worker may wait to collect.
+  first.join();
+  second.join();
+  third.join();
+  EXPECT_EQ(loam_leave_native(heap.m()), LOAM_OK);
+  heap.ExpectSound();
 }
 
 // ---- The file
@@ -311,9 +364,9 @@ TEST_F(HeapMapTest, AFileThatCannotBeWrittenLeavesNothingBehind) {
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
   signal(SIGXFSZ, handler);
   EXPECT_EQ(status, LOAM_IO_ERROR);
-  EXPECT_THAT(std::string(loam_last_error()),
-              AllOf(HasSubstr("cannot write " + Path()),
-                    HasSubstr("File too large")));
+  EXPECT_THAT(
+      std::string(loam_last_error()),
+      AllOf(HasSubstr("cannot write " + Path()), HasSubstr("File too large")));
   EXPECT_EQ(FilesInFolder(), 1u);
   EXPECT_EQ(ReadFile(Path()), "earlier");
   // The heap goes on.

@@ -4,6 +4,7 @@
 // usage: make_map FILE
 //        make_map FILE MIB    a heap of so many MiB in objects of 32 bytes
 
+#include <chrono>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
@@ -46,18 +47,15 @@ bool WriteKnownHeap(const char* path) {
   return true;
 }
 
-// Three quarters of the objects die, in patches.
+// Some of the objects die, in patches. Spans of one page, so many of them.
 bool WriteBigHeap(const char* path, size_t mebibytes) {
   TestHeap heap;
-  const loam_type* type =
-      RegisterType(heap.types(), "record", 32, {{"next", 0, 1, LOAM_POINTER}},
-                   LOAM_TYPE_HOT);
   const size_t count = mebibytes * ((1 << 20) / 32);
   heap.kept = {nullptr};
   uint64_t random = 1;
   uint64_t share = 0;
   for (size_t i = 0; i < count; i++) {
-    auto** record = static_cast<void**>(loam_alloc(heap.m(), type));
+    auto** record = static_cast<void**>(loam_alloc_slots(heap.m(), 4));
     if (record == nullptr) return false;
     if (i % 4096 == 0) {
       random = random * 6364136223846793005u + 1442695040888963407u;
@@ -65,11 +63,19 @@ bool WriteBigHeap(const char* path, size_t mebibytes) {
     }
     random = random * 6364136223846793005u + 1442695040888963407u;
     if ((random >> 59) > share) continue;
-    loam_store_pointer_init(heap.m(), record, &record[0], heap.kept[0]);
+    loam_store_value_init(heap.m(), record, &record[0],
+                          reinterpret_cast<loam_word>(heap.kept[0]));
     heap.kept[0] = record;
   }
   heap.Collect();
-  return Write(heap, path);
+  const auto begin = std::chrono::steady_clock::now();
+  if (!Write(heap, path)) return false;
+  const std::chrono::duration<double, std::milli> took =
+      std::chrono::steady_clock::now() - begin;
+  fprintf(stderr, "%.1f MiB in spans, written in %.1f ms\n",
+          static_cast<double>(heap.Stats().span_bytes) / (1 << 20),
+          took.count());
+  return true;
 }
 
 }  // namespace
@@ -83,7 +89,6 @@ int main(int count, char** arguments) {
   const bool is_written =
       count == 2 ? loam_test::WriteKnownHeap(arguments[1])
                  : loam_test::WriteBigHeap(
-                       arguments[1],
-                       static_cast<size_t>(atoll(arguments[2])));
+                       arguments[1], static_cast<size_t>(atoll(arguments[2])));
   return is_written ? 0 : 1;
 }

@@ -99,9 +99,8 @@ TEST_F(OutputFileTest, JsonStrings) {
 }
 
 TEST_F(OutputFileTest, OnlyUtf8IsLetThrough) {
-  const char* good[] = {"\xc2\x80",         "\xdf\xbf",
-                        "\xe0\xa0\x80",     "\xed\x9f\xbf",
-                        "\xef\xbf\xbf",     "\xf0\x90\x80\x80",
+  const char* good[] = {"\xc2\x80",         "\xdf\xbf",     "\xe0\xa0\x80",
+                        "\xed\x9f\xbf",     "\xef\xbf\xbf", "\xf0\x90\x80\x80",
                         "\xf4\x8f\xbf\xbf", "z\xc3\xa9z"};
   for (const char* text : good) {
     EXPECT_EQ(Json(text), "\"" + std::string(text) + "\"");
