@@ -123,6 +123,20 @@ loam_status loam_heap_walk(loam_mutator* m, loam_walk_fn fn, void* data) {
   return LOAM_OK;
 }
 
+loam_status loam_heap_map_write(loam_mutator* m, const char* path) {
+  constexpr char kCall[] = "loam_heap_map_write";
+  Mutator* mutator = RequireMutator(m, kCall);
+  Runtime* runtime = mutator->runtime;
+  if (path == nullptr) {
+    return InvalidArgument(runtime, kCall, "path", "is NULL");
+  }
+  ErrorMessage problem;
+  const Status status = runtime->WriteMap(mutator, path, &problem);
+  ErrorMessage message;
+  message.Format("%s: %.400s", kCall, problem.text);
+  return Report(runtime, status, message);
+}
+
 size_t loam_object_size(loam_heap* heap, const void* object) {
   Span* span;
   uintptr_t cell;

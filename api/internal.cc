@@ -62,6 +62,8 @@ const char* loam_status_name(loam_status status) {
       return "LOAM_NOT_FOUND";
     case LOAM_ABI_MISMATCH:
       return "LOAM_ABI_MISMATCH";
+    case LOAM_IO_ERROR:
+      return "LOAM_IO_ERROR";
   }
   return "unknown status";
 }

@@ -6,7 +6,7 @@
  *   loam_heap.h      heaps, options, limits, collections, finalizers
  *   loam_mutator.h   mutators (threads), safepoints, allocation, stores
  *   loam_roots.h     roots, providers, frames, handles, fibers
- *   loam_inspect.h   statistics, heap walks, checks
+ *   loam_inspect.h   statistics, heap walks, maps, checks
  *   loam_inline.h    the fast paths, inlined; define LOAM_NO_INLINE before
  *                    including this header to call the library instead
  *

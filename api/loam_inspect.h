@@ -1,4 +1,4 @@
-/* Looking inside: statistics, heap walks, checks. */
+/* Looking inside: statistics, heap walks, maps, checks. */
 #ifndef LOAM_API_LOAM_INSPECT_H_
 #define LOAM_API_LOAM_INSPECT_H_
 
@@ -119,6 +119,20 @@ typedef int (*loam_walk_fn)(void* object, size_t size, const loam_type* type,
  * Safepoint. Several tiny objects in one cell are visited as one. */
 LOAM_API loam_status loam_heap_walk(loam_mutator* m, loam_walk_fn fn,
                                     void* data);
+
+/* Writes a page (HTML, complete in itself: it needs no network) that shows the
+ * heap: each page of 8 KiB, what it is used for and how full, and tables by
+ * span class and by type. `path` names a file, replaced if it is there; until
+ * the new one is complete it stays as it was.
+ *
+ * Stops the world while it writes, up to half a second for a GiB in small
+ * objects. It does not sweep: of spans that have not been swept since the last
+ * collection it shows what that has found alive, of others also what has been
+ * allocated since, dead or not. Safepoint. Allocates nothing in the heap, and
+ * works on one that has reached its limit. Errors: LOAM_INVALID_ARGUMENT
+ * (NULL), LOAM_IO_ERROR (the file cannot be opened or written),
+ * LOAM_OUT_OF_MEMORY (of the OS, for tables). */
+LOAM_API loam_status loam_heap_map_write(loam_mutator* m, const char* path);
 
 /* For these three, the thread runs in the heap, or something keeps the object
  * alive. */

@@ -49,7 +49,8 @@ typedef enum loam_status LOAM_ENUM_TYPE {
   LOAM_NOT_SUPPORTED,    /* a capability of a later version */
   LOAM_WRONG_STATE,      /* right call, wrong moment; the message says why */
   LOAM_NOT_FOUND,
-  LOAM_ABI_MISMATCH /* header and library disagree about loam_inline.h */
+  LOAM_ABI_MISMATCH, /* header and library disagree about loam_inline.h */
+  LOAM_IO_ERROR      /* a file; the message has the OS's reason */
 } loam_status;
 
 /* "LOAM_OK" and so on; "unknown status" for other numbers. */

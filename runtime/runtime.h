@@ -6,6 +6,7 @@
 //   object_allocator.*   allocation's slow paths
 //   checking.*           stress mode, store and thread checks
 //   inspect.cc           statistics, walks, questions about addresses
+//   heap_map_writer.cc   the page that shows the heap
 //   finalizers.cc        setting, clearing and running finalizers
 //   typed_spans.cc       which types have spans of their own
 
@@ -132,6 +133,9 @@ class Runtime final : private CycleHost {
             bool (*visit)(void* object, size_t bytes, const Type* type,
                           void* data),
             void* data);
+  // Writes a page that shows the heap to a file. Stops the world; sweeps
+  // nothing. kIoError or kOutOfMemory.
+  Status WriteMap(Mutator* m, const char* path, ErrorMessage* message);
   // The world is stopped: makes every span swept and its free_index exact.
   void FlushAndSweep();
   // Checks invariants; calls report for each violation; the number of them.

@@ -158,6 +158,14 @@ bool HeapStatistics(BuiltinCall& call) {
   return call.ReturnObject(map.get());
 }
 
+bool HeapMap(BuiltinCall& call) {
+  String* path = call.ObjectArgument<String>(0);
+  if (path == nullptr) return false;
+  const std::string problem = call.heap.WriteMap(std::string(path->text()));
+  if (!problem.empty()) return call.Fail(problem.c_str());
+  return call.Return(Value::Nil());
+}
+
 bool Finalizer(BuiltinCall& call) {
   const Value object = call.Argument(0);
   const Value function = call.Argument(1);
@@ -194,6 +202,7 @@ constexpr BuiltinInfo kFunctions[] = {
     {"max", Mathematics<std::fmax>, 1, kAnyNumber},
     {"gc", Gc, 0, 0},
     {"heap", HeapStatistics, 0, 0},
+    {"heap_map", HeapMap, 1, 1},
     {"finalizer", Finalizer, 2, 2},
 };
 

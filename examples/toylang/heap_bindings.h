@@ -142,6 +142,8 @@ class Heap {
 
   std::vector<std::pair<const char*, double>> Statistics() const;
   void PrintSummary() const;  // to stderr
+  // Writes a page that shows the heap. Empty, or what went wrong.
+  std::string WriteMap(const std::string& path);
 
  private:
   friend class NativeSection;

@@ -17,6 +17,7 @@ enum class [[nodiscard]] Status {
   kWrongState = 4,
   kNotFound = 5,
   kAbiMismatch = 6,
+  kIoError = 7,
 };
 
 // A message built without allocating.

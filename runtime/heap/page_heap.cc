@@ -388,6 +388,17 @@ size_t PageHeap::ReleasePages(size_t max_pages) {
   return pages;
 }
 
+PageChunk PageHeap::CopyChunk(const Arena& arena, size_t chunk,
+                              size_t* grown_pages) {
+  MutexLock lock(&mutex_);
+  const uintptr_t base = arena.base + chunk * kChunkBytes;
+  *grown_pages = kPagesPerChunk;
+  if (grow_next_ < base + kChunkBytes && base < grow_limit_) {
+    *grown_pages = (std::max(grow_next_, base) - base) / kPageBytes;
+  }
+  return arena.chunks[chunk];
+}
+
 PageHeapStats PageHeap::stats() {
   MutexLock lock(&mutex_);
   PageHeapStats stats;

@@ -130,6 +130,10 @@ class PageHeap {
     return arena_count_.load(std::memory_order_acquire);
   }
   Arena* arena(size_t i) const { return arenas_.at(i); }
+  // A copy of a chunk's bits, for whoever draws them. Of its pages those from
+  // *grown_pages on are outside the heap.
+  PageChunk CopyChunk(const Arena& arena, size_t chunk, size_t* grown_pages)
+      LOAM_EXCLUDES(mutex_);
 
   PageHeapStats stats() LOAM_EXCLUDES(mutex_);
   // Recounts pages, at any time; and spans, while none come or go. False and a

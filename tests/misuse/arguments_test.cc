@@ -241,6 +241,13 @@ TEST(SetterTest, StructSizesAreChecked) {
   EXPECT_EQ(loam_jit_info_get(nullptr), LOAM_INVALID_ARGUMENT);
 }
 
+TEST(HeapMapArgumentsTest, AreChecked) {
+  TestHeap heap;
+  EXPECT_EQ(loam_heap_map_write(heap.m(), nullptr), LOAM_INVALID_ARGUMENT);
+  EXPECT_THAT(LastError(), HasSubstr("loam_heap_map_write: path: is NULL"));
+  EXPECT_STREQ(loam_status_name(LOAM_IO_ERROR), "LOAM_IO_ERROR");
+}
+
 // ---- Sizes ------------------------------------------------------------------
 
 // NULL is out of memory and nothing else; a size that cannot be is that.

@@ -87,6 +87,8 @@ const Call kCallsWithoutMutator[] = {
      [] { (void)loam_finalizers_run(nullptr, 0, nullptr, nullptr); }},
     {"loam_fork_prepare", [] { (void)loam_fork_prepare(nullptr); }},
     {"loam_heap_walk", [] { (void)loam_heap_walk(nullptr, nullptr, nullptr); }},
+    {"loam_heap_map_write",
+     [] { (void)loam_heap_map_write(nullptr, "unused.html"); }},
     {"loam_heap_check",
      [] { (void)loam_heap_check(nullptr, LOAM_CHECK_FULL, nullptr, nullptr); }},
     {"loam_mutator_root_provider_add",

@@ -16,7 +16,7 @@ run_tests() {
 
 run_test() {
   no_arguments test "$@"
-  need_packages build libraries
+  need_packages build libraries browser
   scratch_directory
   local start=$SECONDS opt_status=0 asan_status=0
 

@@ -42,6 +42,12 @@ for i in range(300000) { [i, "x" + str(i)] }
 print("done")
 EOF2
 program wrong <<<'print(1 +)'
+program map <<'EOF2'
+let kept = []
+for i in range(1000) { kept.push({number: i}) }
+heap_map(args()[0])
+print(kept.len(), read_file(args()[0]).contains("toylang"))
+EOF2
 
 check 0 'usage: toylang [OPTION]... FILE' --help
 check 2 'which program?'
@@ -65,6 +71,17 @@ check 0 'done' --heap-limit=16M garbage.toy
 check 0 'gc 1 (growth): paused ' --gc-stats garbage.toy
 check 0 'gc-stats: collections=' --gc-stats garbage.toy
 check 1 'gc-stats: collections=' --gc-stats --heap-limit=16M grow.toy
+
+check 0 '1000 true' map.toy map.html
+check 0 '1000 true' --gc-stress=1 map.toy map.html
+check 1 'runtime error: heap_map: loam_heap_map_write: cannot open missing/map.html: No such' \
+  map.toy missing/map.html
+for name in map list; do
+  if ! grep -q "\[[0-9]*,\"$name\",1,[0-9]*,[0-9]*\]" "$scratch/map.html"; then
+    echo "FAILED: map.html does not list the type $name"
+    failures=$((failures + 1))
+  fi
+done
 
 if ((failures > 0)); then
   echo "$failures failed"
