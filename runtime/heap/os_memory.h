@@ -42,6 +42,14 @@ void Release(uintptr_t address, size_t bytes);
 // Zeroed; backed by memory page by page, when first written. 0 if refused.
 uintptr_t Allocate(size_t bytes);
 
+// How much of mapped memory is backed now, in any state but None. Asks the OS:
+// about a microsecond for each 4 MiB.
+size_t ResidentBytes(uintptr_t address, size_t bytes);
+
+// From the OS's source of random numbers, or, where there is none, from what it
+// gave the process at its start.
+uint64_t RandomBits();
+
 }  // namespace loam::os
 
 #endif  // LOAM_RUNTIME_HEAP_OS_MEMORY_H_

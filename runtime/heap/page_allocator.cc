@@ -6,7 +6,6 @@
 namespace loam {
 
 bool PageAllocator::Initialize(MemoryLedger* ledger) {
-  constexpr size_t kMaxArenas = size_t{1} << (kAddressBits - kArenaShift);
   return arenas_.Reserve(ledger, kMaxArenas) && summaries_.Initialize(ledger);
 }
 
