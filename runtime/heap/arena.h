@@ -1,4 +1,5 @@
-// Arenas: 64 MiB of aligned address space, each with metadata outside the heap.
+// Arenas: 64 MiB of aligned address space (kArenaBytes), each with metadata
+// outside the heap.
 // The arena map finds an arena, and so a span, from any address.
 
 #ifndef LOAM_RUNTIME_HEAP_ARENA_H_
@@ -27,10 +28,8 @@ struct Arena {
   // Bit p: the span that starts at page p has specials; set and cleared under
   // that span's specials lock, with relaxed atomics, and read when stopped.
   std::atomic<uint64_t> page_specials[kPagesPerArena / kBitsPerWord];
-  // Guarded by the page heap's lock. Summaries are the leaves of its
-  // PageSummaryTree.
+  // Guarded by the page heap's lock.
   PageChunk chunks[kChunksPerArena];
-  alignas(64) PageSummary summaries[kChunksPerArena];
   // Bytes from here to the arena's end have never been handed out, and are
   // zero. Handing out lowest addresses first makes that worth knowing. Guarded
   // by the page heap's lock.
@@ -51,7 +50,8 @@ struct Arena {
 };
 
 // Two levels: 48 address bits = 10 bits of directory + 12 bits of table + 26
-// bits inside the arena. Tables are made when an arena needs them.
+// bits inside the arena. Tables are made when an arena needs them. In a build
+// with few address bits the directory has one entry, which is one level.
 class ArenaMap {
  public:
   explicit ArenaMap(PersistentAllocator* persistent)
@@ -101,10 +101,11 @@ class ArenaMap {
   }
 
  private:
-  static constexpr size_t kTableBits = 12;
+  static constexpr size_t kIndexBits = kAddressBits - kArenaShift;
+  static constexpr size_t kTableBits = kHasUserAddressBits ? 12 : kIndexBits;
   static constexpr size_t kTableEntries = size_t{1} << kTableBits;
   static constexpr size_t kDirectoryEntries =
-      size_t{1} << (kAddressBits - kArenaShift - kTableBits);
+      size_t{1} << (kIndexBits - kTableBits);
 
   struct Table {
     std::atomic<Arena*> arenas[kTableEntries];
