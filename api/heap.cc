@@ -94,6 +94,7 @@ RuntimeOptions Convert(const loam_options& o, const EmbedderCallbacks* given) {
   r.retain_percent = o.retain_percent;
   r.workers = o.workers;
   r.arena_hint = o.arena_hint;
+  r.randomize_base = o.randomize_base != 0;
   r.raw_stores = o.raw_stores != 0;
   r.weak_cleared_word = o.weak_cleared_word;
   r.check.stress_interval = o.check.stress_interval;

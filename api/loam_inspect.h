@@ -16,7 +16,7 @@ typedef struct loam_stats {
   uint64_t metadata_bytes;  /* of which the collector's own */
   uint64_t span_bytes;      /* pages in spans */
   uint64_t free_page_bytes; /* committed pages in no span */
-  uint64_t reserved_bytes;  /* address space of arenas */
+  uint64_t reserved_bytes;  /* address space of arenas, and kept for them */
   uint64_t external_bytes;  /* loam_external_adjust */
   /* Objects. Counted per span, when a mutator caches it. */
   uint64_t live_bytes_estimate; /* marked last time, plus handed out since */
@@ -45,9 +45,18 @@ typedef struct loam_stats {
   uint64_t released_bytes;  /* now: free pages given back, or not used yet */
   uint64_t scavenged_bytes; /* in the background, since the heap was created */
   uint64_t scavenger_ns;    /* what that took */
+  /* Of reserved_bytes: readable and writable, in spans, free or released. */
+  uint64_t mapped_bytes;
 } loam_stats;
 
 LOAM_API loam_status loam_heap_stats(loam_heap* heap, loam_stats* stats);
+
+/* How many bytes of the heap's arenas the OS backs with memory now: at most
+ * span_bytes and free_page_bytes, less where pages have not been touched yet,
+ * and where they went to swap. What the collector keeps beside the arenas
+ * (metadata_bytes) is not in it. Asks the OS about every page: about a
+ * millisecond for a GiB that is reserved. Any thread, not a safepoint. */
+LOAM_API uint64_t loam_heap_resident_bytes(loam_heap* heap);
 
 /* One object: its address, the bytes of its cell that are its own, its type or
  * NULL. Return 0 to end the walk. Must not allocate, or call anything else that

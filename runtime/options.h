@@ -10,6 +10,7 @@
 #include "runtime/base/status.h"
 #include "runtime/gc/gc_cycle.h"
 #include "runtime/gc/value_encoding.h"
+#include "runtime/heap/self_check.h"
 
 namespace loam {
 
@@ -71,11 +72,13 @@ struct RuntimeOptions {
   bool background = true;  // may start a thread when there is work for it
   uint32_t retain_percent = 10;
   uintptr_t arena_hint = 0;
+  bool randomize_base = false;
   bool raw_stores = false;
   uintptr_t weak_cleared_word = 0;
   CheckOptions check;
   Callbacks callbacks = {};
   size_t max_mark_stack_bytes = size_t{1} << 30;  // smaller in tests
+  const OsFacts* os_facts = nullptr;  // NULL: ask the OS; others in tests
 };
 
 // Overrides options by LOAM_* environment variables. kInvalidArgument names the

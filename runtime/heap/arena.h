@@ -41,10 +41,10 @@ struct Arena {
   uint64_t* verify_bits;
 
   // Of an address in this or any arena: they are aligned to their size.
-  static size_t PageIndex(uintptr_t address) {
+  static constexpr size_t PageIndex(uintptr_t address) {
     return (address >> kPageShift) % kPagesPerArena;
   }
-  static size_t ChunkIndex(uintptr_t address) {
+  static constexpr size_t ChunkIndex(uintptr_t address) {
     return PageIndex(address) / kPagesPerChunk;
   }
 };
@@ -54,6 +54,8 @@ struct Arena {
 // with few address bits the directory has one entry, which is one level.
 class ArenaMap {
  public:
+  static constexpr size_t kIndexBits = kAddressBits - kArenaShift;
+
   explicit ArenaMap(PersistentAllocator* persistent)
       : persistent_(persistent) {}
 
@@ -86,7 +88,7 @@ class ArenaMap {
     const Table* table = directory_[first].load(std::memory_order_acquire);
     return table == nullptr ? nullptr : table->arenas;
   }
-  static size_t TableIndex(uintptr_t address) {
+  static constexpr size_t TableIndex(uintptr_t address) {
     return (address >> kArenaShift) % kTableEntries;
   }
 
@@ -101,11 +103,10 @@ class ArenaMap {
   }
 
  private:
-  static constexpr size_t kIndexBits = kAddressBits - kArenaShift;
   static constexpr size_t kTableBits = kHasUserAddressBits ? 12 : kIndexBits;
   static constexpr size_t kTableEntries = size_t{1} << kTableBits;
-  static constexpr size_t kDirectoryEntries =
-      size_t{1} << (kIndexBits - kTableBits);
+  static constexpr size_t kDirectoryEntries = size_t{1}
+                                              << (kIndexBits - kTableBits);
 
   struct Table {
     std::atomic<Arena*> arenas[kTableEntries];

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -6,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "runtime/base/bits.h"
@@ -91,8 +93,31 @@ uintptr_t Allocate(size_t bytes) {
   return address;
 }
 
+uintptr_t AllocateHugePages(size_t bytes) {
+  const uintptr_t address = Reserve(0, bytes, kHugePageBytes);
+  if (address == 0) return 0;
+  if (!Prepare(address, bytes)) {
+    Release(address, bytes);
+    return 0;
+  }
+  AllowHugePages(address, bytes);
+  return address;
+}
+
+size_t PageBytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+
+size_t HugePageBytes() {
+  const int file = open("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
+                        O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  char text[32] = {};
+  const ssize_t length = read(file, text, sizeof(text) - 1);
+  close(file);
+  return length <= 0 ? 0 : strtoull(text, nullptr, 10);
+}
+
 size_t ResidentBytes(uintptr_t address, size_t bytes) {
-  const size_t page_bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t page_bytes = PageBytes();
   unsigned char resident[4096];  // of so many pages, in bit 0 of each
   size_t pages = 0;
   while (bytes > 0) {

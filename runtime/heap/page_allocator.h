@@ -21,8 +21,7 @@ namespace loam {
 
 class PageAllocator {
  public:
-  explicit PageAllocator(const ArenaMap* arenas)
-      : arena_map_(arenas) {}
+  explicit PageAllocator(const ArenaMap* arenas) : arena_map_(arenas) {}
 
   // Reserves its tables. False when out of memory.
   bool Initialize(MemoryLedger* ledger);

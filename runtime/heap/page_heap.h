@@ -30,6 +30,8 @@ struct PageHeapOptions {
   // Address space reserved at once for the heap to grow in; 0: none.
   size_t linear_reservation_bytes = kHasUserAddressBits ? 0 : size_t{512} << 20;
   bool randomize_base = false;
+  // A heap with so much in spans keeps further records in huge pages.
+  uint64_t metadata_huge_pages_from = uint64_t{1} << 30;
 };
 
 // At one moment: committed - metadata = span_bytes + free_page_bytes.

@@ -25,6 +25,11 @@ bool PageHeap::UsesHugePages() const {
 }
 
 bool PageHeap::Grow(size_t pages) {
+  // For good: a heap that has been large may be so again, and blocks of records
+  // are never given back.
+  if (span_pages_ * kPageBytes >= options_.metadata_huge_pages_from) {
+    persistent_->UseHugePages();
+  }
   const bool huge = UsesHugePages();
   const size_t granule = huge ? kPagesPerHugePage : kMinGrowthPages;
   const size_t step = AlignUp(

@@ -35,7 +35,8 @@ class PageAllocatorFixture {
 
   void AddArena(size_t index) {
     for (size_t page = 0; page < kArenaPages; page += kPagesPerArena) {
-      ASSERT_NO_FATAL_FAILURE(AddRealArena(Address(index * kArenaPages + page)));
+      ASSERT_NO_FATAL_FAILURE(
+          AddRealArena(Address(index * kArenaPages + page)));
     }
   }
   void Grow(size_t page, size_t count) { pages_.Grow(Address(page), count); }

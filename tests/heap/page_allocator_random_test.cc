@@ -106,11 +106,9 @@ class RandomPages {
       unused_.pop_back();
       ASSERT_NO_FATAL_FAILURE(fixture_.AddArena(growing_));
     }
-    const size_t count =
-        std::min(kArena - grown_, random_.Between(1, 30) * 64);
+    const size_t count = std::min(kArena - grown_, random_.Between(1, 30) * 64);
     fixture_.Grow(growing_ * kArena + grown_, count);
-    model_.Set(growing_ * kArena + grown_, count,
-               PageState::kScavenged);
+    model_.Set(growing_ * kArena + grown_, count, PageState::kScavenged);
     grown_ += count;
   }
 

@@ -86,16 +86,14 @@ TEST(PageSummaryTreeTest, RunsOfAWholeRootEntryAndMore) {
 // Arenas far apart: TiB, so that each is in a root entry of its own.
 TEST(PageSummaryTreeTest, FindsAcrossTheAddressSpace) {
   PageAllocatorFixture fixture;
-  constexpr size_t kFar =
-      AddressSpace::kHintStep / (kArena * kPageBytes);
+  constexpr size_t kFar = AddressSpace::kHintStep / (kArena * kPageBytes);
   const std::vector<size_t> arenas = {40 * kFar, 0, 3 * kFar, 1, 3 * kFar + 1};
   for (const size_t arena : arenas) {
     ASSERT_NO_FATAL_FAILURE(fixture.AddFreeArena(arena));
     ASSERT_NO_FATAL_FAILURE(fixture.Check());
   }
   const auto page = [](size_t arena) { return arena * kArena; };
-  EXPECT_EQ(fixture.Allocate(2 * kArena + 1),
-            PageAllocatorFixture::kNone);
+  EXPECT_EQ(fixture.Allocate(2 * kArena + 1), PageAllocatorFixture::kNone);
   EXPECT_EQ(fixture.Allocate(2 * kArena), page(0));
   EXPECT_EQ(fixture.Allocate(kArena + 1), page(3 * kFar));
   EXPECT_EQ(fixture.Allocate(kArena), page(40 * kFar));
