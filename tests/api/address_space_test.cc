@@ -1,6 +1,7 @@
 // What an embedder sees of a heap's address space: what it costs, what the
 // statistics say, a random base, and a machine that loam cannot run on.
 
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,9 +10,11 @@
 #include <cstring>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "api/loam.h"
 #include "gtest/gtest.h"
+#include "runtime/heap/address_space.h"
 #include "runtime/runtime.h"
 #include "tests/api/test_heap.h"
 #include "tests/support/resident_memory.h"
@@ -156,6 +159,59 @@ TEST(AddressSpaceOfAHeapTest, RandomBaseByEnvironment) {
   EXPECT_NE(strstr(loam_last_error(), "LOAM_RANDOMIZE_BASE"), nullptr)
       << loam_last_error();
   unsetenv("LOAM_RANDOMIZE_BASE");
+}
+
+// Something lies behind each arena, so that the next is at the next hint: the
+// arenas have entries in several tables of the arena map, and no marker can use
+// one table for all.
+TEST(AddressSpaceOfAHeapTest, ObjectsInArenasFarApart) {
+  constexpr uintptr_t kStep = loam::AddressSpace::kHintStep;
+  constexpr uintptr_t kFirst =
+      loam::AddressSpace::kFirstHint + kStep / 2 / kArenaBytes * kArenaBytes;
+  std::vector<void*> obstacles;
+  for (uintptr_t i = 0; i < 4; i++) {
+    void* wanted = reinterpret_cast<void*>(kFirst + i * kStep + kArenaBytes);
+    void* got = mmap(wanted, kArenaBytes, PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ASSERT_NE(got, MAP_FAILED);
+    obstacles.push_back(got);
+  }
+  {
+    loam_options options = TestOptions();
+    options.arena_hint = kFirst;
+    options.minimum_heap_bytes = uint64_t{4} << 30;  // Only when told to.
+    options.check.verify_marking = 1;
+    TestHeap heap(options);
+    // Lists that go from arena to arena and back: an object in three refers to
+    // one of long ago.
+    constexpr size_t kWords = 16 << 10;
+    std::vector<loam_word*> objects;
+    std::set<uintptr_t> arenas;
+    while (arenas.size() < 4) {
+      auto* object =
+          static_cast<loam_word*>(loam_alloc_slots(heap.m(), kWords));
+      ASSERT_NE(object, nullptr);
+      arenas.insert(Address(object) / kArenaBytes);
+      if (objects.size() % 3 == 0) {
+        heap.kept.push_back(object);
+        loam_store_value(heap.m(), object, &object[kWords - 1],
+                         objects.empty() ? 0 : Address(objects.front()));
+      } else if (objects.size() % 3 == 1) {
+        loam_store_value(heap.m(), objects.back(), objects.back(),
+                         Address(object));
+      }
+      objects.push_back(object);
+    }
+    heap.Collect();
+    EXPECT_EQ(heap.Stats().live_objects, objects.size() - objects.size() / 3);
+    for (size_t i = 0; i < objects.size(); i++) {
+      ASSERT_EQ(loam_is_live_object(heap.heap(), objects[i]), i % 3 != 2) << i;
+    }
+    const auto report = [](const char* line, void*) { ADD_FAILURE() << line; };
+    EXPECT_EQ(loam_heap_check(heap.m(), LOAM_CHECK_FULL, report, nullptr),
+              LOAM_OK);
+  }
+  for (void* obstacle : obstacles) munmap(obstacle, kArenaBytes);
 }
 
 TEST(AddressSpaceOfAHeapTest, MachineThatLoamCannotRunOn) {
