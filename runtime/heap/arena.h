@@ -103,7 +103,11 @@ class ArenaMap {
   }
 
  private:
-  static constexpr size_t kTableBits = kHasUserAddressBits ? 12 : kIndexBits;
+  // Twelve, or more where arenas are small: the directory is part of every
+  // heap.
+  static constexpr size_t kTableBits = !kHasUserAddressBits ? kIndexBits
+                                       : kIndexBits > 22    ? 14
+                                                            : 12;
   static constexpr size_t kTableEntries = size_t{1} << kTableBits;
   static constexpr size_t kDirectoryEntries = size_t{1}
                                               << (kIndexBits - kTableBits);

@@ -1,6 +1,8 @@
 // What an embedder sees of a heap's address space: what it costs, what the
 // statistics say, a random base, and a machine that loam cannot run on.
 
+#include "runtime/heap/address_space.h"
+
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,7 +16,6 @@
 
 #include "api/loam.h"
 #include "gtest/gtest.h"
-#include "runtime/heap/address_space.h"
 #include "runtime/runtime.h"
 #include "tests/api/test_heap.h"
 #include "tests/support/resident_memory.h"
@@ -87,7 +88,6 @@ TEST(AddressSpaceOfAHeapTest, ReservedMappedResidentAndReleasedAreToldApart) {
   };
   check(heap.Stats());
   EXPECT_GE(loam_heap_resident_bytes(heap.heap()), 32 * kMiB);
-  EXPECT_GT(heap.Stats().reserved_bytes, heap.Stats().mapped_bytes);
   heap.kept.clear();
   heap.Collect();
   const uint64_t resident = loam_heap_resident_bytes(heap.heap());
