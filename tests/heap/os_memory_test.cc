@@ -58,37 +58,35 @@ TEST(OsMemoryTest, ReservationsAreAligned) {
 
 // Reserved with room to spare, and trimmed at both ends.
 TEST(OsMemoryTest, AlignedReservationKeepsExactlyTheAlignedPart) {
-  // Taken before, so that lists of mappings need no more memory.
-  size_t before = loam_test::MappedBytes();
   for (int i = 0; i < 20; i++) {
     // The next place that is free is aligned to nothing in particular.
     const uintptr_t shift =
         os::Reserve(0, (i + 1) * kOsPageBytes, kOsPageBytes);
-    before = loam_test::MappedBytes();
+    const size_t before = loam_test::RuntimeBytes();
     for (size_t alignment = kOsPageBytes; alignment <= kArenaBytes;
          alignment *= 2) {
       const uintptr_t address = os::Reserve(0, kBytes, alignment);
       ASSERT_NE(address, 0);
       EXPECT_EQ(address % alignment, 0);
-      ASSERT_EQ(loam_test::MappedBytes(), before + kBytes) << alignment;
+      ASSERT_EQ(loam_test::RuntimeBytes(), before + kBytes) << alignment;
       EXPECT_EQ(loam_test::MappedBytes(address, address + kBytes), kBytes);
       EXPECT_EQ(loam_test::MappingOf(address).permissions, "---p");
       os::Release(address, kBytes);
     }
-    EXPECT_EQ(loam_test::MappedBytes(), before);
+    EXPECT_EQ(loam_test::RuntimeBytes(), before);
     os::Release(shift, (i + 1) * kOsPageBytes);
   }
 }
 
 TEST(OsMemoryTest, RefusedReservationLeavesNothing) {
   const uintptr_t taken = os::Allocate(kBytes);
-  const size_t before = loam_test::MappedBytes();
+  const size_t before = loam_test::RuntimeBytes();
   EXPECT_EQ(os::Reserve(0, size_t{1} << 60, kArenaBytes), 0);
   EXPECT_EQ(os::Reserve(taken, size_t{1} << 60, kOsPageBytes), 0);
   EXPECT_EQ(os::Reserve(0, SIZE_MAX - kOsPageBytes + 1, kArenaBytes), 0);
   EXPECT_EQ(os::ReserveExactly(taken, kBytes), 0);
   EXPECT_EQ(os::AllocateHugePages(size_t{1} << 60), 0);
-  EXPECT_EQ(loam_test::MappedBytes(), before);
+  EXPECT_EQ(loam_test::RuntimeBytes(), before);
   os::Release(taken, kBytes);
 }
 

@@ -70,7 +70,18 @@ inline size_t MappedBytes(uintptr_t start, uintptr_t end) {
   }
   return bytes;
 }
-inline size_t MappedBytes() { return MappedBytes(0, UINTPTR_MAX); }
+
+// What is mapped without access or kept from huge pages: what loam maps beside
+// pages of its heaps, and malloc does not.
+inline size_t RuntimeBytes() {
+  size_t bytes = 0;
+  for (const Mapping& mapping : Mappings()) {
+    if (mapping.permissions == "---p" || mapping.HasFlag("nh")) {
+      bytes += mapping.bytes();
+    }
+  }
+  return bytes;
+}
 
 }  // namespace loam_test
 
