@@ -106,6 +106,7 @@ RuntimeOptions Convert(const loam_options& o, EmbedderCallbacks* given) {
   r.workers = o.workers;
   if (o.platform != nullptr) r.platform = {&PostTask, given};
   r.arena_hint = o.arena_hint;
+  r.randomize_base = o.randomize_base != 0;
   r.raw_stores = o.raw_stores != 0;
   r.weak_cleared_word = o.weak_cleared_word;
   r.check.stress_interval = o.check.stress_interval;

@@ -83,6 +83,7 @@ loam_status loam_heap_stats(loam_heap* heap, loam_stats* stats) {
   stats->released_bytes = s.pages.released_bytes;
   stats->scavenged_bytes = s.scavenged_bytes;
   stats->scavenger_ns = s.scavenger_ns;
+  stats->mapped_bytes = s.pages.mapped_bytes;
   stats->background_sweep_ns = s.background_sweep_ns;
   memcpy(stats->pause_histogram, s.cycle.pauses.counts,
          sizeof(stats->pause_histogram));
@@ -111,6 +112,11 @@ loam_status loam_heap_span_classes(
                  [&] { visit(&stats, data); });
   });
   return LOAM_OK;
+}
+
+uint64_t loam_heap_resident_bytes(loam_heap* heap) {
+  RequireNonNull(heap, "loam_heap_resident_bytes", "heap");
+  return Unwrap(heap)->page_heap()->ResidentBytes();
 }
 
 loam_status loam_heap_walk(loam_mutator* m, loam_walk_fn fn, void* data) {

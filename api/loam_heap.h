@@ -156,6 +156,11 @@ typedef struct loam_options {
    * yours but the log callback and the function of loam_finalizers_on_ready.
    * LOAM_BACKGROUND=0 */
   uint32_t no_background;
+  /* Nonzero: the heap lies at a random address, up to 256 GiB above the default
+   * or arena_hint, and begins at a random page of it, so that neither an
+   * object's address nor its place in an arena can be guessed.
+   * LOAM_RANDOMIZE_BASE */
+  uint32_t randomize_base;
   loam_check_options check;
   loam_callbacks callbacks;
 } loam_options;
@@ -175,7 +180,9 @@ static inline void loam_options_init(loam_options* options) {
 
 /* Creates a heap. Errors: LOAM_ABI_MISMATCH, LOAM_INVALID_ARGUMENT (an option
  * out of range, an environment variable that cannot be read),
- * LOAM_NOT_SUPPORTED, LOAM_OUT_OF_MEMORY. */
+ * LOAM_NOT_SUPPORTED (an option of a later version; or this machine, whose
+ * pages or addresses are not those that the library is compiled for, as the
+ * message says), LOAM_OUT_OF_MEMORY. */
 LOAM_API loam_status loam_heap_create(const loam_options* options,
                                       loam_heap** heap);
 

@@ -18,7 +18,7 @@ typedef struct loam_stats {
   uint64_t metadata_bytes;  /* of which the collector's own */
   uint64_t span_bytes;      /* pages in spans */
   uint64_t free_page_bytes; /* committed pages in no span */
-  uint64_t reserved_bytes;  /* address space of arenas */
+  uint64_t reserved_bytes;  /* address space of arenas, and kept for them */
   uint64_t external_bytes;  /* loam_external_adjust */
   /* Objects. Counted per span, when a mutator caches it. */
   uint64_t live_bytes_estimate; /* marked last time, plus handed out since */
@@ -50,6 +50,8 @@ typedef struct loam_stats {
   uint64_t background_sweep_ns; /* sweeping there */
   /* Pauses of collections, by length; see loam_pause_bucket_ns. */
   uint64_t pause_histogram[LOAM_PAUSE_BUCKETS];
+  /* Of reserved_bytes: readable and writable, in spans, free or released. */
+  uint64_t mapped_bytes;
 } loam_stats;
 
 LOAM_API loam_status loam_heap_stats(loam_heap* heap, loam_stats* stats);
@@ -108,6 +110,12 @@ typedef struct loam_span_class_stats {
 LOAM_API loam_status loam_heap_span_classes(
     loam_heap* heap,
     void (*visit)(const loam_span_class_stats* stats, void* data), void* data);
+/* How many bytes of the heap's arenas the OS backs with memory now: at most
+ * span_bytes and free_page_bytes, less where pages have not been touched yet,
+ * and where they went to swap. What the collector keeps beside the arenas
+ * (metadata_bytes) is not in it. Asks the OS about every page: about a
+ * millisecond for a GiB that is reserved. Any thread, not a safepoint. */
+LOAM_API uint64_t loam_heap_resident_bytes(loam_heap* heap);
 
 /* One object: its address, the bytes of its cell that are its own, its type or
  * NULL. Return 0 to end the walk. Must not allocate, or call anything else that

@@ -172,6 +172,13 @@ constexpr Variable kVariables[] = {
      [](const RuntimeOptions& o, char* text, size_t bytes) {
        snprintf(text, bytes, "%s", o.huge_pages ? "on" : "off");
      }},
+    {"LOAM_RANDOMIZE_BASE", "randomize_base", "0 or 1",
+     [](RuntimeOptions* o, const char* text) {
+       return ParseSwitch(text, &o->randomize_base);
+     },
+     [](const RuntimeOptions& o, char* text, size_t bytes) {
+       snprintf(text, bytes, "%s", o.randomize_base ? "on" : "off");
+     }},
     {"LOAM_BACKGROUND", "background", "0 or 1",
      [](RuntimeOptions* o, const char* text) {
        return ParseSwitch(text, &o->background);
@@ -356,7 +363,8 @@ Status CheckOptionRanges(const RuntimeOptions& o, ErrorMessage* message) {
     problem = "makes no sense with raw_stores";
   } else if (o.arena_hint >> kAddressBits != 0) {
     argument = "arena_hint";
-    problem = "must be below 2^48";
+    problem = kHasUserAddressBits ? "must be below 2^48"
+                                  : "must be below 2^37 in this build";
   }
   if (argument == nullptr) return Status::kOk;
   const char* variable = "";

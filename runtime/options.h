@@ -11,6 +11,7 @@
 #include "runtime/base/status.h"
 #include "runtime/gc/gc_cycle.h"
 #include "runtime/gc/value_encoding.h"
+#include "runtime/heap/self_check.h"
 
 namespace loam {
 
@@ -73,11 +74,13 @@ struct RuntimeOptions {
   Platform platform = {};  // where; none: on threads of the heap's own
   uint32_t retain_percent = 10;
   uintptr_t arena_hint = 0;
+  bool randomize_base = false;
   bool raw_stores = false;
   uintptr_t weak_cleared_word = 0;
   CheckOptions check;
   Callbacks callbacks = {};
   size_t max_mark_stack_bytes = size_t{1} << 30;  // smaller in tests
+  const OsFacts* os_facts = nullptr;  // NULL: ask the OS; others in tests
 };
 
 // Overrides options by LOAM_* environment variables. kInvalidArgument names the

@@ -64,7 +64,8 @@ Runtime::Runtime(const RuntimeOptions& options)
       page_heap_(&ledger_, &persistent_,
                  {.arena_hint = options.arena_hint,
                   .store_shadow = options.check.check_stores,
-                  .huge_pages = options.huge_pages}),
+                  .huge_pages = options.huge_pages,
+                  .randomize_base = options.randomize_base}),
       specials_(&persistent_, &page_heap_),
       sweeper_(&page_heap_, &specials_, &counters_, options.check.poison),
       span_source_(&page_heap_, &sweeper_, &counters_),
@@ -93,6 +94,13 @@ Status Runtime::Create(const RuntimeOptions& given, Runtime** result,
   RuntimeOptions options = given;
   options.memory_limit = ResolveMemoryLimit(options.memory_limit);
   options.pacer.memory_limit = options.memory_limit;
+  const OsFacts facts = options.os_facts != nullptr ? *options.os_facts
+                                                    : AskOs(options.huge_pages);
+  char problem[256];
+  if (!SelfCheck(facts, problem, sizeof(problem))) {
+    message->Format("loam_heap_create: %s", problem);
+    return Status::kNotSupported;
+  }
   const uintptr_t memory = os::Allocate(AlignUp(sizeof(Runtime), kOsPageBytes));
   Runtime* runtime = nullptr;
   if (memory != 0) {

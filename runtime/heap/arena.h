@@ -1,4 +1,5 @@
-// Arenas: 64 MiB of aligned address space, each with metadata outside the heap.
+// Arenas: 64 MiB of aligned address space (kArenaBytes), each with metadata
+// outside the heap.
 // The arena map finds an arena, and so a span, from any address.
 
 #ifndef LOAM_RUNTIME_HEAP_ARENA_H_
@@ -28,10 +29,8 @@ struct Arena {
   // Bit p: the span that starts at page p has specials; set and cleared under
   // that span's specials lock, with relaxed atomics, and read when stopped.
   std::atomic<uint64_t> page_specials[kPagesPerArena / kBitsPerWord];
-  // Guarded by the page heap's lock. Summaries are the leaves of its
-  // PageSummaryTree.
+  // Guarded by the page heap's lock.
   PageChunk chunks[kChunksPerArena];
-  alignas(64) PageSummary summaries[kChunksPerArena];
   // Bytes from here to the arena's end have never been handed out, and are
   // zero. Handing out lowest addresses first makes that worth knowing. Guarded
   // by the page heap's lock.
@@ -43,18 +42,21 @@ struct Arena {
   uint64_t* verify_bits;
 
   // Of an address in this or any arena: they are aligned to their size.
-  static size_t PageIndex(uintptr_t address) {
+  static constexpr size_t PageIndex(uintptr_t address) {
     return (address >> kPageShift) % kPagesPerArena;
   }
-  static size_t ChunkIndex(uintptr_t address) {
+  static constexpr size_t ChunkIndex(uintptr_t address) {
     return PageIndex(address) / kPagesPerChunk;
   }
 };
 
 // Two levels: 48 address bits = 10 bits of directory + 12 bits of table + 26
-// bits inside the arena. Tables are made when an arena needs them.
+// bits inside the arena. Tables are made when an arena needs them. In a build
+// with few address bits the directory has one entry, which is one level.
 class ArenaMap {
  public:
+  static constexpr size_t kIndexBits = kAddressBits - kArenaShift;
+
   explicit ArenaMap(PersistentAllocator* persistent)
       : persistent_(persistent) {}
 
@@ -87,7 +89,7 @@ class ArenaMap {
     const Table* table = directory_[first].load(std::memory_order_acquire);
     return table == nullptr ? nullptr : table->arenas;
   }
-  static size_t TableIndex(uintptr_t address) {
+  static constexpr size_t TableIndex(uintptr_t address) {
     return (address >> kArenaShift) % kTableEntries;
   }
 
@@ -102,10 +104,14 @@ class ArenaMap {
   }
 
  private:
-  static constexpr size_t kTableBits = 12;
+  // Twelve, or more where arenas are small: the directory is part of every
+  // heap.
+  static constexpr size_t kTableBits = !kHasUserAddressBits ? kIndexBits
+                                       : kIndexBits > 22    ? 14
+                                                            : 12;
   static constexpr size_t kTableEntries = size_t{1} << kTableBits;
-  static constexpr size_t kDirectoryEntries =
-      size_t{1} << (kAddressBits - kArenaShift - kTableBits);
+  static constexpr size_t kDirectoryEntries = size_t{1}
+                                              << (kIndexBits - kTableBits);
 
   struct Table {
     std::atomic<Arena*> arenas[kTableEntries];

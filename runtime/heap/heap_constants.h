@@ -20,14 +20,24 @@ constexpr size_t kMaxSpanCells = 2048;
 constexpr size_t kPagesPerChunk = 512;
 constexpr size_t kChunkBytes = kPagesPerChunk * kPageBytes;  // 4 MiB
 
-// An arena is the unit in which address space is reserved and looked up.
-constexpr size_t kArenaShift = 26;
-constexpr size_t kArenaBytes = size_t{1} << kArenaShift;  // 64 MiB
+// An arena is the unit in which address space is reserved and looked up: 64
+// MiB, and 4 MiB in two test builds (docs/testing.md).
+#ifndef LOAM_ARENA_SHIFT
+#define LOAM_ARENA_SHIFT 26
+#endif
+constexpr size_t kArenaShift = LOAM_ARENA_SHIFT;
+constexpr size_t kArenaBytes = size_t{1} << kArenaShift;
 constexpr size_t kPagesPerArena = kArenaBytes / kPageBytes;
 constexpr size_t kChunksPerArena = kArenaBytes / kChunkBytes;
 
-// User addresses of x86-64 and AArch64 fit in 48 bits.
-constexpr size_t kAddressBits = 48;
+// User addresses of x86-64 and AArch64 fit in 48 bits. A test build has fewer:
+// its arenas lie where the address space says, and nowhere else.
+#ifndef LOAM_ADDRESS_BITS
+#define LOAM_ADDRESS_BITS 48
+#endif
+constexpr size_t kAddressBits = LOAM_ADDRESS_BITS;
+// Whether any address that the OS may give fits.
+constexpr bool kHasUserAddressBits = kAddressBits >= 47;
 constexpr size_t kMaxArenas = size_t{1} << (kAddressBits - kArenaShift);
 
 // Objects above this have a span of their own.

@@ -26,17 +26,26 @@ PersistentAllocator::~PersistentAllocator() {
   }
 }
 
-PersistentAllocator::Block* PersistentAllocator::NewBlock(size_t bytes) {
+PersistentAllocator::Block* PersistentAllocator::NewBlock(size_t bytes,
+                                                          Backing backing) {
   if (!ledger_->TryCharge(MemoryLedger::Use::kMetadata, bytes)) return nullptr;
-  auto* block = reinterpret_cast<Block*>(os::Allocate(bytes));
-  if (block == nullptr) {
+  const uintptr_t base = backing == Backing::kHugePages
+                             ? os::AllocateHugePages(bytes)
+                             : os::Allocate(bytes);
+  if (base == 0) {
     ledger_->Refund(MemoryLedger::Use::kMetadata, bytes);
     return nullptr;
   }
+  auto* block = reinterpret_cast<Block*>(base);
   block->previous = blocks_;
   block->bytes = bytes;
   blocks_ = block;
   return block;
+}
+
+void PersistentAllocator::UseHugePages() {
+  MutexLock lock(&mutex_);
+  uses_huge_pages_ = true;
 }
 
 void* PersistentAllocator::Allocate(size_t bytes, size_t alignment) {
@@ -48,18 +57,24 @@ void* PersistentAllocator::Allocate(size_t bytes, size_t alignment) {
     return reinterpret_cast<void*>(aligned);
   }
   const size_t with_header = AlignUp(sizeof(Block), alignment) + bytes;
-  if (with_header > kBlockBytes / 4) {
-    // Its own region; the current block goes on.
-    Block* block = NewBlock(AlignUp(with_header, kOsPageBytes));
-    if (block == nullptr) return nullptr;
-    return reinterpret_cast<char*>(block) + AlignUp(sizeof(Block), alignment);
+  Block* block = nullptr;
+  if (uses_huge_pages_ && with_header <= os::kHugePageBytes / 4) {
+    // Near the limit there is room for a smaller one only.
+    block = NewBlock(os::kHugePageBytes, Backing::kHugePages);
   }
-  Block* block = NewBlock(kBlockBytes);
+  // Its own region otherwise, if it is large; the current block goes on.
+  const bool alone = block == nullptr && with_header > kBlockBytes / 4;
+  if (block == nullptr) {
+    block = NewBlock(alone ? AlignUp(with_header, kOsPageBytes) : kBlockBytes,
+                     Backing::kSmallPages);
+  }
   if (block == nullptr) return nullptr;
   const auto start = reinterpret_cast<uintptr_t>(block);
-  limit_ = start + kBlockBytes;
   const uintptr_t result = AlignUp(start + sizeof(Block), alignment);
-  next_ = result + bytes;
+  if (!alone) {
+    limit_ = start + block->bytes;
+    next_ = result + bytes;
+  }
   return reinterpret_cast<void*>(result);
 }
 

@@ -32,6 +32,11 @@ class PersistentAllocator {
   // memory. Thread-safe.
   void* Allocate(size_t bytes, size_t alignment) LOAM_EXCLUDES(mutex_);
 
+  // From now on records lie in blocks of a huge page each, which the OS may
+  // back by one: for a heap so large that its records are many and read all
+  // over. Blocks of before stay as they are.
+  void UseHugePages() LOAM_EXCLUDES(mutex_);
+
   MemoryLedger* ledger() const { return ledger_; }
   void LockForFork() { mutex_.LockForFork(); }
   void UnlockAfterFork() { mutex_.UnlockAfterFork(); }
@@ -41,13 +46,15 @@ class PersistentAllocator {
     Block* previous;
     size_t bytes;
   };
-  Block* NewBlock(size_t bytes) LOAM_REQUIRES(mutex_);
+  enum class Backing { kSmallPages, kHugePages };
+  Block* NewBlock(size_t bytes, Backing backing) LOAM_REQUIRES(mutex_);
 
   MemoryLedger* const ledger_;
   Mutex<LockRank::kMetadata> mutex_;
   Block* blocks_ LOAM_GUARDED_BY(mutex_) = nullptr;
   uintptr_t next_ LOAM_GUARDED_BY(mutex_) = 0;
   uintptr_t limit_ LOAM_GUARDED_BY(mutex_) = 0;
+  bool uses_huge_pages_ LOAM_GUARDED_BY(mutex_) = false;
 };
 
 // Records of one type. Guarded by a lock of its owner's. A record that is freed

@@ -41,6 +41,21 @@ void Protect(uintptr_t address, size_t bytes);
 void Release(uintptr_t address, size_t bytes);
 // Zeroed; backed by memory page by page, when first written. 0 if refused.
 uintptr_t Allocate(size_t bytes);
+// The same, aligned to huge pages, of which `bytes` is a multiple, and backed
+// by them where the OS has them.
+uintptr_t AllocateHugePages(size_t bytes);
+
+// The OS's pages, as it is now running; huge ones 0 if it has none.
+size_t PageBytes();
+size_t HugePageBytes();
+
+// How much of mapped memory is backed now, in any state but None. Asks the OS:
+// about a microsecond for each 4 MiB.
+size_t ResidentBytes(uintptr_t address, size_t bytes);
+
+// From the OS's source of random numbers, or, where there is none, from what it
+// gave the process at its start.
+uint64_t RandomBits();
 
 }  // namespace loam::os
 

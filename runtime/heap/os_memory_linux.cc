@@ -1,6 +1,14 @@
+#include <fcntl.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <cstring>
 
 #include "runtime/base/bits.h"
 #include "runtime/base/fatal.h"
@@ -83,6 +91,59 @@ uintptr_t Allocate(size_t bytes) {
     (void)madvise(Pointer(address), bytes, MADV_NOHUGEPAGE);
   }
   return address;
+}
+
+uintptr_t AllocateHugePages(size_t bytes) {
+  const uintptr_t address = Reserve(0, bytes, kHugePageBytes);
+  if (address == 0) return 0;
+  if (!Prepare(address, bytes)) {
+    Release(address, bytes);
+    return 0;
+  }
+  AllowHugePages(address, bytes);
+  return address;
+}
+
+size_t PageBytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+
+size_t HugePageBytes() {
+  const int file = open("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
+                        O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  char text[32] = {};
+  const ssize_t length = read(file, text, sizeof(text) - 1);
+  close(file);
+  return length <= 0 ? 0 : strtoull(text, nullptr, 10);
+}
+
+size_t ResidentBytes(uintptr_t address, size_t bytes) {
+  const size_t page_bytes = PageBytes();
+  unsigned char resident[4096];  // of so many pages, in bit 0 of each
+  size_t pages = 0;
+  while (bytes > 0) {
+    const size_t part = std::min(bytes, sizeof(resident) * page_bytes);
+    LOAM_CHECK(mincore(Pointer(address), part, resident) == 0,
+               "mincore(%p, %zu) failed", Pointer(address), part);
+    const size_t count = DivideRoundingUp(part, page_bytes);
+    for (size_t i = 0; i < count; i++) pages += resident[i] & 1;
+    address += part;
+    bytes -= part;
+  }
+  return pages * page_bytes;
+}
+
+uint64_t RandomBits() {
+  uint64_t bits = 0;
+  if (getrandom(&bits, sizeof(bits), 0) == sizeof(bits)) return bits;
+  // Refused by a filter of system calls. The kernel has left 16 random bytes;
+  // they are the same for every heap of the process, but the time is not.
+  const auto* given = reinterpret_cast<const void*>(getauxval(AT_RANDOM));
+  if (given != nullptr) memcpy(&bits, given, sizeof(bits));
+  timespec now = {};
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  const uint64_t time = static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 +
+                        static_cast<uint64_t>(now.tv_nsec);
+  return (bits ^ time) * 0x9e3779b97f4a7c15;
 }
 
 }  // namespace loam::os

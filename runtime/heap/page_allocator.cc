@@ -47,7 +47,7 @@ uintptr_t PageAllocator::Find(size_t pages) {
   // Nothing can be lower than in the chunk of the search address.
   if (const Arena* arena = arena_map_->Find(search_address_)) {
     const size_t chunk = Arena::ChunkIndex(search_address_);
-    if (arena->summaries[chunk].longest() >= pages) {
+    if (summaries_.leaf(search_address_).longest() >= pages) {
       return AlignDown(search_address_, kChunkBytes) +
              arena->chunks[chunk].FindRun(pages) * kPageBytes;
     }
@@ -120,7 +120,7 @@ PageAllocator::PageRun PageAllocator::TakeScavengable(uintptr_t end,
         std::min<size_t>(kPagesPerArena, (end - arena->base) / kPageBytes);
     for (size_t c = DivideRoundingUp(pages_below, kPagesPerChunk); c-- > 0;) {
       PageChunk& chunk = arena->chunks[c];
-      PageSummary& summary = arena->summaries[c];
+      PageSummary& summary = summaries_.leaf(arena->base + c * kChunkBytes);
       if (summary.is_full() ||
           CountSet(chunk.allocated, 0, kPagesPerChunk) >= kDensePages) {
         continue;
@@ -158,7 +158,7 @@ bool PageAllocator::CheckChunks(char* problem, size_t problem_bytes) const {
         kPagesPerChunk - CountSet(chunk.allocated, 0, kPagesPerChunk);
     free += clear;
     committed += clear - CountSet(chunk.scavenged, 0, kPagesPerChunk);
-    if (arena.summaries[i % kChunksPerArena] != chunk.Summarize()) {
+    if (summaries_.leaf(base) != chunk.Summarize()) {
       snprintf(problem, problem_bytes, "chunk %zu: stale summary", i);
       return false;
     }

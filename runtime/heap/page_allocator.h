@@ -21,8 +21,7 @@ namespace loam {
 
 class PageAllocator {
  public:
-  explicit PageAllocator(const ArenaMap* arenas)
-      : arena_map_(arenas), summaries_(arenas) {}
+  explicit PageAllocator(const ArenaMap* arenas) : arena_map_(arenas) {}
 
   // Reserves its tables. False when out of memory.
   bool Initialize(MemoryLedger* ledger);
@@ -89,7 +88,7 @@ class PageAllocator {
       const size_t chunk = Arena::ChunkIndex(address);
       const size_t first = Arena::PageIndex(address) % kPagesPerChunk;
       const size_t count = std::min(pages, kPagesPerChunk - first);
-      visit(arena->chunks[chunk], &arena->summaries[chunk], first,
+      visit(arena->chunks[chunk], &summaries_.leaf(address), first,
             first + count);
       address += count * kPageBytes;
       pages -= count;

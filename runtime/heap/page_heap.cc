@@ -9,22 +9,6 @@
 namespace loam {
 namespace {
 
-// Where heaps start looking for address space: addresses that begin with 00c0
-// stand out in a debugger and are rarely taken. Each heap that finds its place
-// taken steps on by kHintStep.
-constexpr uintptr_t kFirstHint = uintptr_t{0x00c0} << 32;
-constexpr uintptr_t kHintStep = uintptr_t{1} << 40;
-constexpr size_t kHintAttempts = 64;
-
-// The heap grows by a sixteenth, within these bounds. Small steps keep a small
-// heap's mapping below the size of a huge page.
-constexpr size_t kMinGrowthPages = 64;
-constexpr size_t kMaxGrowthPages = kPagesPerChunk;
-
-// A heap of this size grows by whole huge pages, if it is to have them: what
-// the last of them wastes is little then.
-constexpr size_t kHugePagesFromBytes = size_t{16} << 20;
-
 // A full fixed heap gives free pages back for a span of at most so many: most
 // spans of small cells. For a larger one it collects first.
 constexpr size_t kFewPages = 16;
@@ -42,14 +26,15 @@ PageHeap::PageHeap(MemoryLedger* ledger, PersistentAllocator* persistent,
       gc_bits_(ledger),
       arena_map_(persistent),
       pages_(&arena_map_),
-      span_pool_(persistent),
-      next_hint_(options.arena_hint != 0
-                     ? AlignUp(options.arena_hint, kArenaBytes)
-                     : kFirstHint) {}
+      span_pool_(persistent) {}
 
 bool PageHeap::Initialize() {
   MutexLock lock(&mutex_);
-  return pages_.Initialize(ledger_) && arenas_.Reserve(ledger_, kMaxArenas);
+  if (!pages_.Initialize(ledger_) || !arenas_.Reserve(ledger_)) return false;
+  address_space_.Initialize({.first_hint = options_.arena_hint,
+                             .linear_bytes = options_.linear_reservation_bytes,
+                             .randomize = options_.randomize_base});
+  return true;
 }
 
 PageHeap::~PageHeap() {
@@ -68,8 +53,9 @@ PageHeap::~PageHeap() {
   }
   ledger_->Refund(MemoryLedger::Use::kHeapPages,
                   (span_pages_ + pages_.free_committed_pages()) * kPageBytes);
-  pages_.Release();
+  address_space_.Release();
   arenas_.Release();
+  pages_.Release();
 }
 
 Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
@@ -221,115 +207,6 @@ bool PageHeap::NeedsZero(uintptr_t address, size_t pages) {
   return needs_zero;
 }
 
-bool PageHeap::UsesHugePages() const {
-  return options_.huge_pages && span_pages_ * kPageBytes >= kHugePagesFromBytes;
-}
-
-bool PageHeap::Grow(size_t pages) {
-  const bool huge = UsesHugePages();
-  const size_t granule = huge ? kPagesPerHugePage : kMinGrowthPages;
-  const size_t step = AlignUp(
-      std::clamp<size_t>(span_pages_ / 16, granule, kMaxGrowthPages), granule);
-  size_t rounded = DivideRoundingUp(pages, step) * step;
-  if (huge) {
-    // To the end of a huge page.
-    const uintptr_t end = grow_next_ + rounded * kPageBytes;
-    rounded += (AlignUp(end, os::kHugePageBytes) - end) / kPageBytes;
-  }
-  // Near the limit, or at the end of the address space, only what is needed.
-  return GrowBy(rounded * kPageBytes) ||
-         (rounded > pages && GrowBy(pages * kPageBytes));
-}
-
-bool PageHeap::GrowBy(size_t bytes) {
-  if (bytes > grow_limit_ - grow_next_ && !AddArenas(bytes)) return false;
-  bytes = std::min<size_t>(bytes, grow_limit_ - grow_next_);
-  if (!GrowInto(grow_next_, bytes)) return false;
-  grow_next_ += bytes;
-  return true;
-}
-
-bool PageHeap::GrowInto(uintptr_t base, size_t bytes) {
-  if (!os::Prepare(base, bytes)) return false;
-  if (UsesHugePages()) {
-    const uintptr_t first = AlignUp(base, os::kHugePageBytes);
-    const uintptr_t end = AlignDown(base + bytes, os::kHugePageBytes);
-    if (first < end) os::AllowHugePages(first, end - first);
-  }
-  pages_.Grow(base, bytes / kPageBytes);
-  lowest_.store(std::min(lowest_address(), base), std::memory_order_relaxed);
-  highest_.store(std::max(highest_address(), base + bytes),
-                 std::memory_order_relaxed);
-  return true;
-}
-
-// Makes the region [grow_next_, grow_limit_) at least `bytes` long.
-bool PageHeap::AddArenas(size_t bytes) {
-  const size_t remaining = grow_limit_ - grow_next_;
-  size_t wanted = AlignUp(bytes - remaining, kArenaBytes);
-  // The records of arenas stay: do not buy them for a request that must fail.
-  if (!ledger_->HasRoomFor(bytes + wanted / kArenaBytes * sizeof(Arena))) {
-    return false;
-  }
-  uintptr_t base = 0;
-  // Right behind the last arena, so that the run can straddle both.
-  if (grow_limit_ != 0) base = os::ReserveExactly(grow_limit_, wanted);
-  const bool adjacent = base != 0;
-  if (!adjacent) {
-    wanted = AlignUp(bytes, kArenaBytes);
-    uintptr_t hint = next_hint_;
-    for (size_t i = 0; i < kHintAttempts && base == 0; i++) {
-      base = os::ReserveExactly(hint, wanted);
-      if (base == 0) hint += kHintStep;
-    }
-    if (base != 0) next_hint_ = hint;
-    if (base == 0) base = os::Reserve(0, wanted, kArenaBytes);
-    if (base == 0) return false;
-  }
-  if (!arena_map_.Prepare(base, wanted)) {
-    os::Release(base, wanted);
-    return false;
-  }
-  for (uintptr_t at = base; at < base + wanted; at += kArenaBytes) {
-    auto* arena = static_cast<Arena*>(
-        persistent_->Allocate(sizeof(Arena), alignof(Arena)));
-    void* shadow = nullptr;
-    if (arena != nullptr && options_.store_shadow) {
-      shadow = reinterpret_cast<void*>(os::Allocate(kArenaBytes));
-    }
-    if (arena == nullptr || (options_.store_shadow && shadow == nullptr)) {
-      // What was added stays usable; the rest goes back.
-      os::Release(at, base + wanted - at);
-      wanted = at - base;
-      break;
-    }
-    arena->base = at;
-    arena->zeroed_base = at;
-    arena->store_shadow = static_cast<uint64_t*>(shadow);
-    if (arenas_.EnsureCommitted(arena_count_.load(std::memory_order_relaxed)) ==
-            nullptr ||
-        !pages_.AddArena(arena)) {
-      os::Release(at, base + wanted - at);
-      wanted = at - base;
-      break;
-    }
-    arena_map_.Insert(arena);
-    const size_t count = arena_count_.load(std::memory_order_relaxed);
-    arenas_.at(count) = arena;
-    arena_count_.store(count + 1, std::memory_order_release);
-  }
-  if (wanted == 0) return false;
-  if (adjacent) {
-    grow_limit_ += wanted;
-  } else {
-    // What is left of the old ones; if that fails, it is never used.
-    if (remaining > 0) (void)GrowInto(grow_next_, remaining);
-    grow_next_ = base;
-    grow_limit_ = base + wanted;
-  }
-  return grow_limit_ - grow_next_ >= bytes;
-}
-
 size_t PageHeap::ReleaseFreePages(size_t max_bytes) {
   MutexLock lock(&mutex_);
   const size_t pages = ReleasePages(max_bytes / kPageBytes);
@@ -408,7 +285,9 @@ PageHeapStats PageHeap::stats() {
       (pages_.free_committed_pages() + scavenging_pages_) * kPageBytes;
   stats.released_bytes =
       (pages_.free_pages() - pages_.free_committed_pages()) * kPageBytes;
-  stats.reserved_bytes = pages_.arena_count() * kArenaBytes;
+  stats.reserved_bytes =
+      pages_.arena_count() * kArenaBytes + address_space_.linear_left();
+  stats.mapped_bytes = mapped_bytes_;
   stats.spans = span_pool_.in_use();
   stats.freed_spans = freed_spans_;
   return stats;

@@ -12,7 +12,9 @@
 #include <cstdint>
 
 #include "runtime/base/mutex.h"
+#include "runtime/heap/address_space.h"
 #include "runtime/heap/arena.h"
+#include "runtime/heap/arena_list.h"
 #include "runtime/heap/gc_bits.h"
 #include "runtime/heap/heap_counters.h"
 #include "runtime/heap/metadata_allocator.h"
@@ -25,6 +27,11 @@ struct PageHeapOptions {
   uintptr_t arena_hint = 0;   // 0: the default, 0x00c0'0000'0000
   bool store_shadow = false;  // keep Arena::store_shadow
   bool huge_pages = false;
+  // Address space reserved at once for the heap to grow in; 0: none.
+  size_t linear_reservation_bytes = kHasUserAddressBits ? 0 : size_t{512} << 20;
+  bool randomize_base = false;
+  // A heap with so much in spans keeps further records in huge pages.
+  uint64_t metadata_huge_pages_from = uint64_t{1} << 30;
 };
 
 // At one moment: committed - metadata = span_bytes + free_page_bytes.
@@ -33,7 +40,8 @@ struct PageHeapStats {
   uint64_t span_bytes;
   uint64_t free_page_bytes;  // committed, in no span
   uint64_t released_bytes;   // free pages given back, or not used yet
-  uint64_t reserved_bytes;
+  uint64_t reserved_bytes;   // address space of arenas and for arenas
+  uint64_t mapped_bytes;     // of arenas, readable and writable
   uint64_t spans;
   uint64_t freed_spans;
 };
@@ -124,16 +132,16 @@ class PageHeap {
     for (size_t a = 0; a < pages_.arena_count(); a++) visit(pages_.arena(a));
   }
 
-  // For threads that look at arenas without the lock, which may be added to
-  // meanwhile: how many there are, and each, in the order of their making.
-  size_t arena_count() const {
-    return arena_count_.load(std::memory_order_acquire);
-  }
-  Arena* arena(size_t i) const { return arenas_.at(i); }
   // A copy of a chunk's bits, for whoever draws them. Of its pages those from
   // *grown_pages on are outside the heap.
   PageChunk CopyChunk(const Arena& arena, size_t chunk, size_t* grown_pages)
       LOAM_EXCLUDES(mutex_);
+  // All arenas of this moment, for walking them while others come. Any thread.
+  ArenaSnapshot arena_snapshot() const { return arenas_.Snapshot(); }
+
+  // How many bytes of arenas are backed by memory now: asks the OS, which takes
+  // about a microsecond for each 4 MiB reserved. Any thread, without the lock.
+  size_t ResidentBytes() const;
 
   PageHeapStats stats() LOAM_EXCLUDES(mutex_);
   // Recounts pages, at any time; and spans, while none come or go. False and a
@@ -162,6 +170,7 @@ class PageHeap {
   bool Grow(size_t pages) LOAM_REQUIRES(mutex_);
   bool GrowBy(size_t bytes) LOAM_REQUIRES(mutex_);
   bool AddArenas(size_t bytes) LOAM_REQUIRES(mutex_);
+  bool AddArena(uintptr_t base) LOAM_REQUIRES(mutex_);
   uintptr_t AllocatePages(size_t pages, bool may_grow) LOAM_REQUIRES(mutex_);
   bool NeedsZero(uintptr_t address, size_t pages) LOAM_REQUIRES(mutex_);
 
@@ -170,14 +179,11 @@ class PageHeap {
   const PageHeapOptions options_;
   GcBits gc_bits_;
   ArenaMap arena_map_;
+  ArenaList arenas_;  // by age; PageAllocator has them by address
   // Written under mutex_, read anywhere; relaxed: an address outside is no
   // reference to any object the reader can know.
   std::atomic<uintptr_t> lowest_{UINTPTR_MAX};
   std::atomic<uintptr_t> highest_{0};
-
-  // Entries are written once, under mutex_, and then counted, with release.
-  SparseTable<Arena*> arenas_;
-  std::atomic<size_t> arena_count_{0};
 
   std::atomic<uint64_t> max_heap_bytes_{UINT64_MAX};  // relaxed: a setting
   Counter record_bytes_;
@@ -185,10 +191,11 @@ class PageHeap {
   Mutex<LockRank::kPageHeap> mutex_;
   PageAllocator pages_ LOAM_GUARDED_BY(mutex_);
   FixedPool<Span> span_pool_ LOAM_GUARDED_BY(mutex_);
+  AddressSpace address_space_ LOAM_GUARDED_BY(mutex_);
   // The part of the newest arenas that has not been grown into.
   uintptr_t grow_next_ LOAM_GUARDED_BY(mutex_) = 0;
   uintptr_t grow_limit_ LOAM_GUARDED_BY(mutex_) = 0;
-  uintptr_t next_hint_ LOAM_GUARDED_BY(mutex_) = 0;
+  uint64_t mapped_bytes_ LOAM_GUARDED_BY(mutex_) = 0;  // grown into
   uint64_t span_pages_ LOAM_GUARDED_BY(mutex_) = 0;
   // On their way back to the OS, outside the lock: free, and committed still.
   uint64_t scavenging_pages_ LOAM_GUARDED_BY(mutex_) = 0;

@@ -9,12 +9,14 @@ namespace loam {
 bool PageSummaryTree::Initialize(MemoryLedger* ledger) {
   static_assert(PagesEach(kLeafLevel) == kPagesPerChunk);
   static_assert(PagesEach(0) == PageSummary::kMostPages);
-  static_assert(kChunksPerArena % kChildren == 0);
-  return entries_.Reserve(ledger, FirstEntry(kLeafLevel));
+  // Siblings share a cache line, and with it an OS page.
+  static_assert(kChildren * sizeof(PageSummary) == 64);
+  static_assert(Entries(0) % kChildren == 0);
+  return entries_.Reserve(ledger, FirstEntry(kLevels));
 }
 
 bool PageSummaryTree::AddArena(uintptr_t base) {
-  for (size_t level = 0; level < kLeafLevel; level++) {
+  for (size_t level = 0; level < kLevels; level++) {
     // Whole groups of siblings, since they are read together.
     const size_t first = AlignDown(base >> Shift(level), kChildren);
     const size_t last = (base + kArenaBytes - 1) >> Shift(level);
@@ -26,15 +28,6 @@ bool PageSummaryTree::AddArena(uintptr_t base) {
   }
   root_end_ = std::max<size_t>(root_end_, (base >> Shift(0)) + 1);
   return true;
-}
-
-const PageSummary* PageSummaryTree::Children(size_t level, size_t index) const {
-  if (level + 1 < kLeafLevel) return &at(level + 1, index * kChildren);
-  static constexpr PageSummary kNoArena[kChildren];
-  const uintptr_t base = uintptr_t{index} << Shift(level);
-  const Arena* arena = arenas_->Find(base);
-  return arena == nullptr ? kNoArena
-                          : &arena->summaries[Arena::ChunkIndex(base)];
 }
 
 void PageSummaryTree::Update(uintptr_t address, uintptr_t end) {

@@ -6,12 +6,12 @@
 //     1           2 GiB         2^17
 //     2         256 MiB         2^20
 //     3          32 MiB         2^23
-//     4           4 MiB                 a chunk
+//     4           4 MiB      2^26      a chunk: a leaf
 //
-// An entry's place follows from its address: levels 0 to 3 are arrays over the
-// 48-bit address space, of which only what covers the heap is ever committed,
-// and the leaves are in the arenas. The eight children of an entry fill a cache
-// line. (The scheme is that of Go's page allocator.)
+// An entry's place follows from its address: the levels are arrays over the
+// 48-bit address space, of which only what covers the heap is ever committed.
+// The eight children of an entry fill a cache line. (The scheme is that of Go's
+// page allocator.)
 //
 // Guarded by the page heap's lock.
 
@@ -21,7 +21,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "runtime/heap/arena.h"
 #include "runtime/heap/heap_constants.h"
 #include "runtime/heap/metadata_allocator.h"
 #include "runtime/heap/page_summary.h"
@@ -34,8 +33,6 @@ class PageSummaryTree {
   static constexpr size_t kLeafLevel = kLevels - 1;
   static constexpr size_t kChildren = 8;
 
-  explicit PageSummaryTree(const ArenaMap* arenas) : arenas_(arenas) {}
-
   // Reserves the arrays. False when out of memory.
   bool Initialize(MemoryLedger* ledger);
   void Release() { entries_.Release(); }
@@ -43,6 +40,10 @@ class PageSummaryTree {
   // Makes room for the summaries of an arena. False when out of memory.
   bool AddArena(uintptr_t base);
 
+  // The leaf of the chunk that an address lies in.
+  PageSummary& leaf(uintptr_t address) const {
+    return at(kLeafLevel, address >> Shift(kLeafLevel));
+  }
   // The leaves of chunks in [address, end) have changed.
   void Update(uintptr_t address, uintptr_t end);
 
@@ -66,10 +67,10 @@ class PageSummaryTree {
   static constexpr size_t PagesEach(size_t level) {
     return size_t{1} << (Shift(level) - kPageShift);
   }
-  // Not of leaves.
   PageSummary entry(size_t level, size_t index) const {
     return at(level, index);
   }
+  // Not of leaves.
   PageSummary MergeChildren(size_t level, size_t index) const {
     return PageSummary::Merge(Children(level, index), kChildren,
                               PagesEach(level + 1));
@@ -92,9 +93,10 @@ class PageSummaryTree {
   }
 
   // Of an entry that is no leaf.
-  const PageSummary* Children(size_t level, size_t index) const;
+  const PageSummary* Children(size_t level, size_t index) const {
+    return &at(level + 1, index * kChildren);
+  }
 
-  const ArenaMap* const arenas_;
   SparseTable<PageSummary> entries_;
   size_t root_end_ = 0;  // root entries from here on cover no arena
 };

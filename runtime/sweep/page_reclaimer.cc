@@ -43,7 +43,8 @@ bool SeemsDead(Span* span, uint32_t generation) {
 }  // namespace
 
 void PageReclaimer::Begin() {
-  chunk_count_ = page_heap_->arena_count() * kChunksPerArena;
+  arenas_ = page_heap_->arena_snapshot();
+  chunk_count_ = arenas_.size() * kChunksPerArena;
   next_chunk_.store(0, std::memory_order_relaxed);
   credit_.store(0, std::memory_order_relaxed);
 }
@@ -83,7 +84,7 @@ bool PageReclaimer::Reclaim(uint32_t generation, size_t pages,
 
 void PageReclaimer::ReclaimChunk(uint32_t generation, size_t chunk,
                                  DeadSpans* dead) {
-  const Arena* arena = page_heap_->arena(chunk / kChunksPerArena);
+  const Arena* arena = arenas_[chunk / kChunksPerArena];
   const size_t first_page = chunk % kChunksPerArena * kPagesPerChunk;
   constexpr size_t kWords = kPagesPerChunk / kBitsPerWord;
   for (size_t w = first_page / kBitsPerWord;

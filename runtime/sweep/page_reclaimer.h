@@ -45,7 +45,8 @@ class PageReclaimer {
 
   PageHeap* const page_heap_;
   Sweeper* const sweeper_;
-  // Of the snapshot; constant in a generation.
+  // Constant in a generation.
+  ArenaSnapshot arenas_;
   size_t chunk_count_ = 0;
   // The next chunk to claim. Relaxed: what is in the chunks was ordered by the
   // stop, and what has changed since is found out from sweepgen.

@@ -49,6 +49,12 @@ constexpr SweepState SweepStateOf(uint32_t span, uint32_t h) {
 // needs sweeping: the step from h to h + 2 does both without touching a span.
 static_assert(SweepStateOf(Cached(10), 12) == SweepState::kCachedStale);
 static_assert(SweepStateOf(Swept(10), 12) == SweepState::kNeedsSweeping);
+// That holds where the counter wraps round, too; and a record that was never
+// used cannot be acquired by a sweeper of a new heap.
+static_assert(SweepStateOf(Cached(0u - 2), 0) == SweepState::kCachedStale);
+static_assert(SweepStateOf(Swept(0u - 2), 0) == SweepState::kNeedsSweeping);
+static_assert(SweepStateOf(0, kFirstGeneration) == SweepState::kInvalid);
+static_assert(kFirstGeneration % kGenerationStep == 0);
 
 }  // namespace loam
 

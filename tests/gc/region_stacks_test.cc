@@ -41,7 +41,8 @@ TEST(RegionStacksTest, NothingToBeginWith) {
 // Regions grow with the heap, and lie in one arena each.
 TEST(RegionStacksTest, LargeHeaps) {
   MemoryLedger ledger;
-  for (size_t gigabytes = 1; gigabytes <= 256; gigabytes *= 2) {
+  constexpr size_t kMost = (RegionStacks::kMaxRegions << kArenaShift) >> 30;
+  for (size_t gigabytes = 1; gigabytes <= kMost; gigabytes *= 2) {
     RegionStacks stacks(&ledger, kMax);
     const uintptr_t highest = kArenaBytes + (gigabytes << 30);
     ASSERT_TRUE(stacks.Begin(kArenaBytes, highest)) << gigabytes;
@@ -53,7 +54,7 @@ TEST(RegionStacksTest, LargeHeaps) {
     stacks.End();
   }
   RegionStacks stacks(&ledger, kMax);
-  EXPECT_FALSE(stacks.Begin(0, (size_t{256} << 30) + 1));
+  EXPECT_FALSE(stacks.Begin(0, (kMost << 30) + 1));
   EXPECT_EQ(ledger.committed(), 0);
 }
 

@@ -1,12 +1,15 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "runtime/heap/address_space.h"
 #include "runtime/heap/arena.h"
 #include "runtime/heap/memory_ledger.h"
 #include "runtime/heap/metadata_allocator.h"
 
 namespace loam {
 namespace {
+
+constexpr uintptr_t kSomewhere = AddressSpace::kFirstHint;
 
 class ArenaMapTest : public testing::Test {
  protected:
@@ -26,7 +29,7 @@ class ArenaMapTest : public testing::Test {
 
 TEST_F(ArenaMapTest, EmptyMapFindsNothing) {
   for (const uintptr_t address :
-       {uintptr_t{0}, uintptr_t{1}, uintptr_t{0xc000000000}, UINTPTR_MAX}) {
+       {uintptr_t{0}, uintptr_t{1}, kSomewhere, UINTPTR_MAX}) {
     EXPECT_EQ(map_.Find(address), nullptr);
     EXPECT_EQ(map_.FindSpan(address), nullptr);
   }
@@ -36,9 +39,9 @@ TEST_F(ArenaMapTest, FindsExactlyTheAddressesOfItsArenas) {
   // The lowest and highest places, neighbours, and one in a table of its own.
   const std::vector<uintptr_t> bases = {
       kArenaBytes,
-      uintptr_t{0xc000000000},
-      uintptr_t{0xc000000000} + kArenaBytes,
-      uintptr_t{0x7f0000000000},
+      kSomewhere,
+      kSomewhere + kArenaBytes,
+      kSomewhere + 60 * AddressSpace::kHintStep,
       (uintptr_t{1} << kAddressBits) - 2 * kArenaBytes,
   };
   std::vector<Arena*> arenas;
@@ -61,28 +64,28 @@ TEST_F(ArenaMapTest, FindsExactlyTheAddressesOfItsArenas) {
   EXPECT_EQ(map_.Find(0), nullptr);
 }
 
-TEST_F(ArenaMapTest, AddressesAbove48BitsAreInNoArena) {
-  ASSERT_NE(Add(uintptr_t{0xc000000000}), nullptr);
-  EXPECT_EQ(map_.Find(uintptr_t{0xc000000000} | uintptr_t{1} << 48), nullptr);
-  EXPECT_EQ(map_.Find(uintptr_t{0xc000000000} | uintptr_t{1} << 63), nullptr);
-  EXPECT_FALSE(map_.Prepare(uintptr_t{1} << 48, kArenaBytes));
+TEST_F(ArenaMapTest, AddressesWithMoreBitsAreInNoArena) {
+  ASSERT_NE(Add(kSomewhere), nullptr);
+  EXPECT_EQ(map_.Find(kSomewhere | uintptr_t{1} << kAddressBits), nullptr);
+  EXPECT_EQ(map_.Find(kSomewhere | uintptr_t{1} << 63), nullptr);
+  EXPECT_FALSE(map_.Prepare(uintptr_t{1} << kAddressBits, kArenaBytes));
 }
 
 TEST_F(ArenaMapTest, PreparedButAbsentArenasAreNotFound) {
-  ASSERT_TRUE(map_.Prepare(uintptr_t{0xc000000000}, 4 * kArenaBytes));
-  EXPECT_EQ(map_.Find(uintptr_t{0xc000000000}), nullptr);
+  ASSERT_TRUE(map_.Prepare(kSomewhere, 4 * kArenaBytes));
+  EXPECT_EQ(map_.Find(kSomewhere), nullptr);
 }
 
 TEST_F(ArenaMapTest, PrepareFailsWithoutMemory) {
   ledger_.set_limit(0);
-  EXPECT_FALSE(map_.Prepare(uintptr_t{0xc000000000}, kArenaBytes));
-  EXPECT_EQ(map_.Find(uintptr_t{0xc000000000}), nullptr);
+  EXPECT_FALSE(map_.Prepare(kSomewhere, kArenaBytes));
+  EXPECT_EQ(map_.Find(kSomewhere), nullptr);
   ledger_.set_limit(UINT64_MAX);
-  EXPECT_TRUE(map_.Prepare(uintptr_t{0xc000000000}, kArenaBytes));
+  EXPECT_TRUE(map_.Prepare(kSomewhere, kArenaBytes));
 }
 
 TEST_F(ArenaMapTest, SpansAreFoundByPage) {
-  Arena* arena = Add(uintptr_t{0xc000000000});
+  Arena* arena = Add(kSomewhere);
   ASSERT_NE(arena, nullptr);
   Span span = {};
   arena->spans[7].store(&span);

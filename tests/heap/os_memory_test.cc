@@ -7,6 +7,7 @@
 
 #include "gtest/gtest.h"
 #include "runtime/heap/heap_constants.h"
+#include "tests/support/mappings.h"
 
 namespace loam {
 namespace {
@@ -53,6 +54,62 @@ TEST(OsMemoryTest, ReservationsAreAligned) {
     if (behind != 0) os::Release(behind, kOsPageBytes);
     os::Release(address, kBytes);
   }
+}
+
+// Reserved with room to spare, and trimmed at both ends.
+TEST(OsMemoryTest, AlignedReservationKeepsExactlyTheAlignedPart) {
+  for (int i = 0; i < 20; i++) {
+    // The next place that is free is aligned to nothing in particular.
+    const uintptr_t shift =
+        os::Reserve(0, (i + 1) * kOsPageBytes, kOsPageBytes);
+    const size_t before = loam_test::RuntimeBytes();
+    for (size_t alignment = kOsPageBytes; alignment <= kArenaBytes;
+         alignment *= 2) {
+      const uintptr_t address = os::Reserve(0, kBytes, alignment);
+      ASSERT_NE(address, 0);
+      EXPECT_EQ(address % alignment, 0);
+      ASSERT_EQ(loam_test::RuntimeBytes(), before + kBytes) << alignment;
+      EXPECT_EQ(loam_test::MappedBytes(address, address + kBytes), kBytes);
+      EXPECT_EQ(loam_test::MappingOf(address).permissions, "---p");
+      os::Release(address, kBytes);
+    }
+    EXPECT_EQ(loam_test::RuntimeBytes(), before);
+    os::Release(shift, (i + 1) * kOsPageBytes);
+  }
+}
+
+TEST(OsMemoryTest, RefusedReservationLeavesNothing) {
+  const uintptr_t taken = os::Allocate(kBytes);
+  const size_t before = loam_test::RuntimeBytes();
+  EXPECT_EQ(os::Reserve(0, size_t{1} << 60, kArenaBytes), 0);
+  EXPECT_EQ(os::Reserve(taken, size_t{1} << 60, kOsPageBytes), 0);
+  EXPECT_EQ(os::Reserve(0, SIZE_MAX - kOsPageBytes + 1, kArenaBytes), 0);
+  EXPECT_EQ(os::ReserveExactly(taken, kBytes), 0);
+  EXPECT_EQ(os::AllocateHugePages(size_t{1} << 60), 0);
+  EXPECT_EQ(loam_test::RuntimeBytes(), before);
+  os::Release(taken, kBytes);
+}
+
+TEST(OsMemoryTest, ResidentBytesAreThoseTouched) {
+  // More than is asked for at a time.
+  constexpr size_t kMany = size_t{40} << 20;
+  const uintptr_t address = os::Reserve(0, kMany, kOsPageBytes);
+  ASSERT_NE(address, 0);
+  EXPECT_EQ(os::ResidentBytes(address, kMany), 0) << "reserved";
+  ASSERT_NO_FATAL_FAILURE(MakeReady(address, kMany));
+  EXPECT_EQ(os::ResidentBytes(address, kMany), 0);
+  for (const size_t page : {0, 1, 77, 4095, 4096, 4097, 10239}) {
+    *Bytes(address + page * kOsPageBytes) = 1;
+  }
+  EXPECT_EQ(os::ResidentBytes(address, kMany), 7 * kOsPageBytes);
+  EXPECT_EQ(loam_test::MappingOf(address).resident_bytes, 7 * kOsPageBytes);
+  ASSERT_TRUE(os::Decommit(address, kMany / 2));
+  EXPECT_EQ(os::ResidentBytes(address, kMany), kOsPageBytes);
+  os::Release(address, kMany);
+}
+
+TEST(OsMemoryTest, RandomBitsDiffer) {
+  EXPECT_NE(os::RandomBits(), os::RandomBits());
 }
 
 TEST(OsMemoryTest, HintIsTakenIfFree) {

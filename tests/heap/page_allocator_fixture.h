@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "gtest/gtest.h"
+#include "runtime/heap/address_space.h"
 #include "runtime/heap/arena.h"
 #include "runtime/heap/memory_ledger.h"
 #include "runtime/heap/metadata_allocator.h"
@@ -16,7 +17,10 @@ namespace loam {
 
 class PageAllocatorFixture {
  public:
-  static constexpr uintptr_t kBase = uintptr_t{0xc0} << 32;
+  static constexpr uintptr_t kBase = AddressSpace::kFirstHint;
+  // What the tests call an arena: 64 MiB, several arenas where those are small.
+  static constexpr size_t kArenaPages = 8192;
+  static_assert(kArenaPages % kPagesPerArena == 0);
 
   PageAllocatorFixture() { EXPECT_TRUE(pages_.Initialize(&ledger_)); }
   ~PageAllocatorFixture() { pages_.Release(); }
@@ -30,21 +34,16 @@ class PageAllocatorFixture {
   }
 
   void AddArena(size_t index) {
-    const uintptr_t base = kBase + index * kArenaBytes;
-    auto* arena = static_cast<Arena*>(
-        persistent_.Allocate(sizeof(Arena), alignof(Arena)));
-    ASSERT_NE(arena, nullptr);
-    arena->base = base;
-    arena->zeroed_base = base;
-    ASSERT_TRUE(map_.Prepare(base, kArenaBytes));
-    ASSERT_TRUE(pages_.AddArena(arena));
-    map_.Insert(arena);
+    for (size_t page = 0; page < kArenaPages; page += kPagesPerArena) {
+      ASSERT_NO_FATAL_FAILURE(
+          AddRealArena(Address(index * kArenaPages + page)));
+    }
   }
   void Grow(size_t page, size_t count) { pages_.Grow(Address(page), count); }
   // A whole arena, ready.
   void AddFreeArena(size_t index) {
     AddArena(index);
-    Grow(index * kPagesPerArena, kPagesPerArena);
+    Grow(index * kArenaPages, kArenaPages);
   }
 
   static constexpr size_t kNone = SIZE_MAX;
@@ -73,6 +72,17 @@ class PageAllocatorFixture {
   ArenaMap* map() { return &map_; }
 
  private:
+  void AddRealArena(uintptr_t base) {
+    auto* arena = static_cast<Arena*>(
+        persistent_.Allocate(sizeof(Arena), alignof(Arena)));
+    ASSERT_NE(arena, nullptr);
+    arena->base = base;
+    arena->zeroed_base = base;
+    ASSERT_TRUE(map_.Prepare(base, kArenaBytes));
+    ASSERT_TRUE(pages_.AddArena(arena));
+    map_.Insert(arena);
+  }
+
   MemoryLedger ledger_;
   PersistentAllocator persistent_{&ledger_};
   ArenaMap map_{&persistent_};

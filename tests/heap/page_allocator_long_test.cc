@@ -13,9 +13,13 @@ namespace loam {
 namespace {
 
 constexpr size_t kNone = PageAllocatorFixture::kNone;
+constexpr size_t kArena = PageAllocatorFixture::kArenaPages;
 constexpr size_t kOperations = LOAM_TEST_OPERATIONS;
 constexpr size_t kChecks = 2000;
 constexpr size_t kGiB = (size_t{1} << 30) / kPageBytes;  // pages
+
+// 5 TiB, or what fits the build's addresses.
+constexpr size_t kFar = (kHasUserAddressBits ? 5000 : 30) * kGiB;
 
 // What the heap may grow into, by pages from the fixture's base. Two of them
 // meet at an arena's boundary, one at a chunk's; others leave holes.
@@ -27,13 +31,13 @@ struct Piece {
 };
 const Piece kPieces[] = {
     {0, 1500},
-    {kPagesPerArena - 2048, 2048},
-    {kPagesPerArena, 3000},
-    {kPagesPerArena + 4096, 512},
-    {kPagesPerArena + 4608, 700},
+    {kArena - 2048, 2048},
+    {kArena, 3000},
+    {kArena + 4096, 512},
+    {kArena + 4608, 700},
     {20 * kGiB + 512, 1024},
-    {5000 * kGiB + 37, 2000},
-    {40000 * kGiB, 64},
+    {kFar + 37, 2000},
+    {3 * kFar, 64},
 };
 
 class Bitmaps {
@@ -99,7 +103,7 @@ class PageAllocatorLongTest : public testing::TestWithParam<int> {
   PageAllocatorLongTest() {
     size_t last_arena = kNone;
     for (Piece& piece : pieces_) {
-      const size_t arena = piece.page / kPagesPerArena;
+      const size_t arena = piece.page / kArena;
       if (arena != last_arena) fixture_.AddArena(arena);
       last_arena = arena;
     }

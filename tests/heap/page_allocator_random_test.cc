@@ -13,6 +13,7 @@ namespace loam {
 namespace {
 
 constexpr size_t kNone = PageAllocatorFixture::kNone;
+constexpr size_t kArena = PageAllocatorFixture::kArenaPages;
 // Arenas 0 to 7; 3 never exists.
 constexpr size_t kArenas = 8;
 constexpr size_t kMissingArena = 3;
@@ -59,7 +60,7 @@ class Model {
   }
 
   std::vector<PageState> pages_ =
-      std::vector<PageState>(kArenas * kPagesPerArena, PageState::kOutside);
+      std::vector<PageState>(kArenas * kArena, PageState::kOutside);
 };
 
 struct Run {
@@ -98,18 +99,16 @@ class RandomPages {
 
  private:
   void Grow() {
-    if (growing_ == kNone || grown_ == kPagesPerArena) {
+    if (growing_ == kNone || grown_ == kArena) {
       if (unused_.empty()) return;
       growing_ = unused_.back();
       grown_ = 0;
       unused_.pop_back();
       ASSERT_NO_FATAL_FAILURE(fixture_.AddArena(growing_));
     }
-    const size_t count =
-        std::min(kPagesPerArena - grown_, random_.Between(1, 30) * 64);
-    fixture_.Grow(growing_ * kPagesPerArena + grown_, count);
-    model_.Set(growing_ * kPagesPerArena + grown_, count,
-               PageState::kScavenged);
+    const size_t count = std::min(kArena - grown_, random_.Between(1, 30) * 64);
+    fixture_.Grow(growing_ * kArena + grown_, count);
+    model_.Set(growing_ * kArena + grown_, count, PageState::kScavenged);
     grown_ += count;
   }
 

@@ -9,6 +9,7 @@
 #include "runtime/heap/os_memory.h"
 #include "runtime/heap/page_heap.h"
 #include "tests/base/test_random.h"
+#include "tests/heap/free_place.h"
 
 namespace loam {
 namespace {
@@ -22,18 +23,6 @@ SpanShape Pages(size_t pages) {
   shape.pages = static_cast<uint32_t>(pages);
   shape.cell_bytes = pages * kPageBytes;
   return shape;
-}
-
-// An address at which this much is free, and stays free: the OS places what it
-// may place anywhere as high as it can, and is left a place above.
-uintptr_t FreePlace(size_t bytes) {
-  const uintptr_t above = os::Reserve(0, 4 * kArenaBytes, kArenaBytes);
-  const uintptr_t place = os::Reserve(0, bytes, kArenaBytes);
-  EXPECT_NE(above, 0);
-  EXPECT_NE(place, 0);
-  os::Release(above, 4 * kArenaBytes);
-  os::Release(place, bytes);
-  return place;
 }
 
 class PageHeapLimitsTest : public testing::Test {
@@ -89,6 +78,7 @@ TEST_F(PageHeapLimitsTest, HintIsWhereTheHeapStarts) {
   const uintptr_t hint = FreePlace(4 * kArenaBytes);
   PageHeapOptions options;
   options.arena_hint = hint;
+  options.linear_reservation_bytes = 0;
   Start(options);
   Span* span = Allocate(1);
   ASSERT_NE(span, nullptr);
@@ -103,6 +93,7 @@ TEST_F(PageHeapLimitsTest, GoesOnBehindAnObstacle) {
   ASSERT_EQ(os::ReserveExactly(obstacle, 3 * kArenaBytes), obstacle);
   PageHeapOptions options;
   options.arena_hint = hint;
+  options.linear_reservation_bytes = 0;
   Start(options);
   Span* first = Allocate(kPagesPerArena - 100);
   ASSERT_NE(first, nullptr);

@@ -48,8 +48,9 @@ void Fill(const Span* span, int byte) {
 class PageHeapTest : public testing::Test {
  protected:
   PageHeapTest() {
-    heap_ =
-        std::make_unique<PageHeap>(&ledger_, &persistent_, PageHeapOptions{});
+    PageHeapOptions options;
+    options.linear_reservation_bytes = 0;
+    heap_ = std::make_unique<PageHeap>(&ledger_, &persistent_, options);
     EXPECT_TRUE(heap_->Initialize());
   }
 

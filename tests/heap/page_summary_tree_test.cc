@@ -15,6 +15,7 @@
 namespace loam {
 namespace {
 
+constexpr size_t kArena = PageAllocatorFixture::kArenaPages;
 constexpr size_t kMost = PageSummary::kMostPages;
 
 void ExpectFields(PageSummary summary, size_t start, size_t longest,
@@ -63,12 +64,12 @@ constexpr uintptr_t kBase = PageAllocatorFixture::kBase;
 
 TEST(PageSummaryTreeTest, RunsOfAWholeRootEntryAndMore) {
   PageAllocatorFixture fixture;
-  constexpr size_t kArenas = 2 * kMost / kPagesPerArena + 3;
+  constexpr size_t kArenas = 2 * kMost / kArena + 3;
   for (size_t i = 0; i < kArenas; i++) {
     ASSERT_NO_FATAL_FAILURE(fixture.AddFreeArena(i));
   }
   ASSERT_NO_FATAL_FAILURE(fixture.Check());
-  constexpr size_t kAll = kArenas * kPagesPerArena;
+  constexpr size_t kAll = kArenas * kArena;
   for (const size_t count : {kMost - 1, kMost, kMost + 1, 2 * kMost, kAll}) {
     EXPECT_EQ(fixture.Allocate(count), 0) << count;
     ASSERT_NO_FATAL_FAILURE(fixture.Check());
@@ -82,25 +83,24 @@ TEST(PageSummaryTreeTest, RunsOfAWholeRootEntryAndMore) {
   ASSERT_NO_FATAL_FAILURE(fixture.Check());
 }
 
-// Arenas TiB apart, each in a root entry of its own.
+// Arenas far apart: TiB, so that each is in a root entry of its own.
 TEST(PageSummaryTreeTest, FindsAcrossTheAddressSpace) {
   PageAllocatorFixture fixture;
-  constexpr size_t kTiB = (size_t{1} << 40) / kArenaBytes;
-  const std::vector<size_t> arenas = {40 * kTiB, 0, 3 * kTiB, 1, 3 * kTiB + 1};
+  constexpr size_t kFar = AddressSpace::kHintStep / (kArena * kPageBytes);
+  const std::vector<size_t> arenas = {40 * kFar, 0, 3 * kFar, 1, 3 * kFar + 1};
   for (const size_t arena : arenas) {
     ASSERT_NO_FATAL_FAILURE(fixture.AddFreeArena(arena));
     ASSERT_NO_FATAL_FAILURE(fixture.Check());
   }
-  const auto page = [](size_t arena) { return arena * kPagesPerArena; };
-  EXPECT_EQ(fixture.Allocate(2 * kPagesPerArena + 1),
-            PageAllocatorFixture::kNone);
-  EXPECT_EQ(fixture.Allocate(2 * kPagesPerArena), page(0));
-  EXPECT_EQ(fixture.Allocate(kPagesPerArena + 1), page(3 * kTiB));
-  EXPECT_EQ(fixture.Allocate(kPagesPerArena), page(40 * kTiB));
-  EXPECT_EQ(fixture.Allocate(kPagesPerArena - 1), page(3 * kTiB + 1) + 1);
+  const auto page = [](size_t arena) { return arena * kArena; };
+  EXPECT_EQ(fixture.Allocate(2 * kArena + 1), PageAllocatorFixture::kNone);
+  EXPECT_EQ(fixture.Allocate(2 * kArena), page(0));
+  EXPECT_EQ(fixture.Allocate(kArena + 1), page(3 * kFar));
+  EXPECT_EQ(fixture.Allocate(kArena), page(40 * kFar));
+  EXPECT_EQ(fixture.Allocate(kArena - 1), page(3 * kFar + 1) + 1);
   EXPECT_EQ(fixture.Allocate(1), PageAllocatorFixture::kNone);
-  fixture.Free(page(40 * kTiB) + 77, 1);
-  EXPECT_EQ(fixture.Allocate(1), page(40 * kTiB) + 77);
+  fixture.Free(page(40 * kFar) + 77, 1);
+  EXPECT_EQ(fixture.Allocate(1), page(40 * kFar) + 77);
   fixture.Free(page(1) - 1, 2);
   EXPECT_EQ(fixture.Allocate(2), page(1) - 1);
   ASSERT_NO_FATAL_FAILURE(fixture.Check());
@@ -111,9 +111,9 @@ TEST(PageSummaryTreeTest, TheSearchMayStartOutsideTheHeap) {
   PageAllocatorFixture fixture;
   ASSERT_NO_FATAL_FAILURE(fixture.AddFreeArena(0));
   ASSERT_NO_FATAL_FAILURE(fixture.AddFreeArena(5));
-  EXPECT_EQ(fixture.Allocate(kPagesPerArena), 0);  // Behind it is nothing.
-  EXPECT_EQ(fixture.Allocate(1), 5 * kPagesPerArena);
-  EXPECT_EQ(fixture.Allocate(kPagesPerArena), PageAllocatorFixture::kNone);
+  EXPECT_EQ(fixture.Allocate(kArena), 0);  // Behind it is nothing.
+  EXPECT_EQ(fixture.Allocate(1), 5 * kArena);
+  EXPECT_EQ(fixture.Allocate(kArena), PageAllocatorFixture::kNone);
   ASSERT_NO_FATAL_FAILURE(fixture.Check());
 }
 
@@ -145,7 +145,7 @@ Search SearchFullHeap(size_t arenas, TestRandom* random) {
     runs.pop_back();
     return run;
   };
-  while (fixture.pages()->free_pages() < arenas * kPagesPerArena / 10) {
+  while (fixture.pages()->free_pages() < arenas * kArena / 10) {
     const Run run = take_any();
     fixture.Free(run.page, run.count);
   }
@@ -179,7 +179,7 @@ TEST(PageSummaryTreeTest, ASearchLooksAtFewSummaries) {
   for (const size_t arenas : {1, 16, 1024}) {
     const Search search = SearchFullHeap(arenas, &random);
     std::printf("%zu MiB: at most %zu summaries, %.0f ns per run\n",
-                arenas * (kArenaBytes >> 20), search.most_steps,
+                arenas * (kArena * kPageBytes >> 20), search.most_steps,
                 search.nanoseconds);
     EXPECT_LE(search.most_steps, 4 * PageSummaryTree::kChildren);
     EXPECT_GT(search.most_steps, 0);

@@ -13,7 +13,7 @@ namespace {
 TEST(SizeClassesTest, PagesAreEightKiB) {
   EXPECT_EQ(kPageBytes, 8192);
   EXPECT_EQ(kMaxSmallBytes, 32768);
-  EXPECT_EQ(kPagesPerArena, 8192);
+  EXPECT_EQ(kPagesPerArena * kPageBytes, size_t{1} << LOAM_ARENA_SHIFT);
 }
 
 TEST(SizeClassesTest, ClassesRiseFrom8To32KiB) {

@@ -10,6 +10,8 @@ tidy|clang-tidy over runtime/ and api/
 clang|everything builds with clang, thread safety analysis included
 ubsan|tests with the undefined behaviour sanitizer
 tsan|tests with the thread sanitizer, slow ones tagged "threads" included
+small-arenas|tests with arenas of 4 MiB
+narrow|tests with those, 37 bits of address, and a linear range to grow in
 slow|slow tests, optimized: stress, model-based, long runs
 asan-slow|slow tests with the address sanitizer
 fuzz|each fuzzer for a minute
@@ -45,6 +47,16 @@ step_tsan() {
   need_packages build libraries clang
   run_tagged_tests tsan -slow,-notsan
   run_tagged_tests tsan threads,-notsan
+}
+
+step_small-arenas() {
+  need_packages build libraries
+  run_tagged_tests small-arenas -slow
+}
+
+step_narrow() {
+  need_packages build libraries
+  run_tagged_tests narrow -slow,-nonarrow
 }
 
 step_slow() {
@@ -91,7 +103,7 @@ run_check() {
     --list)
       no_arguments 'check --list' "${@:2}"
       while IFS='|' read -r name what; do
-        [[ -z $name ]] || printf '%-10s %s\n' "$name" "$what"
+        [[ -z $name ]] || printf '%-12s %s\n' "$name" "$what"
       done <<<"$STEPS"
       return
       ;;
@@ -123,13 +135,13 @@ run_check() {
       status=FAILED
       failures=$((failures + 1))
     fi
-    results+=("$(printf '%-10s %-7s %6s' "$name" "$status" \
+    results+=("$(printf '%-12s %-7s %6s' "$name" "$status" \
       "$(minutes $((SECONDS - start)))")")
     say "check $name: $status"
   done
 
   echo
-  echo 'step       result  min:sec'
+  echo 'step         result  min:sec'
   printf '%s\n' "${results[@]}"
   ((failures == 0))
 }
