@@ -9,8 +9,8 @@
 namespace loam {
 
 // The data, one JSON object, goes between them: text that has no '<'.
-extern const std::string_view kHeapMapPageStart;
-extern const std::string_view kHeapMapPageEnd;
+std::string_view HeapMapPageStart();
+std::string_view HeapMapPageEnd();
 
 }  // namespace loam
 

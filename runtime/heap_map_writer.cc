@@ -295,13 +295,13 @@ void MapWriter::WriteTypes() {
 }
 
 bool MapWriter::Write() {
-  file_->Put(kHeapMapPageStart);
+  file_->Put(HeapMapPageStart());
   WriteTotals();
   WriteArenas();
   WriteClasses();
   WriteTypes();
   file_->Put("\n}\n");
-  file_->Put(kHeapMapPageEnd);
+  file_->Put(HeapMapPageEnd());
   return !is_out_of_memory_;
 }
 

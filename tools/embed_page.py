@@ -4,8 +4,8 @@
 usage: embed_page.py PAGE.html FILE...  > PAGE.cc
 
 A line `<!-- include NAME -->` of the page becomes the content of the file NAME;
-at the line `<!-- data -->` the page is cut in two, which become the strings
-kHeapMapPageStart and kHeapMapPageEnd.
+at the line `<!-- data -->` the page is cut in two, which HeapMapPageStart and
+HeapMapPageEnd return.
 """
 
 import os
@@ -49,8 +49,8 @@ def main():
     print("// Made by tools/embed_page.py.")
     print('#include "runtime/heap_map_page.h"')
     print("namespace loam {")
-    print(f"const std::string_view kHeapMapPageStart = {literals(start)};")
-    print(f"const std::string_view kHeapMapPageEnd = {literals(end)};")
+    print(f"std::string_view HeapMapPageStart() {{\nreturn {literals(start)};\n}}")
+    print(f"std::string_view HeapMapPageEnd() {{\nreturn {literals(end)};\n}}")
     print("}  // namespace loam")
 
 
