@@ -57,6 +57,7 @@ PageHeap::~PageHeap() {
   for (size_t a = 0; a < pages_.arena_count(); a++) {
     Arena* arena = pages_.arena(a);
     os::Release(arena->base, kArenaBytes);
+    if (arena->has_manual_spans) arena->manual_spans.Release();
     if (arena->store_shadow != nullptr) {
       os::Release(reinterpret_cast<uintptr_t>(arena->store_shadow),
                   kArenaBytes);
@@ -72,35 +73,48 @@ PageHeap::~PageHeap() {
 }
 
 Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
-                             bool may_grow) {
+                             bool may_grow, HeapCache* cache) {
   const size_t span_bytes = shape.pages * kPageBytes;
   const size_t usable = shape.scan == ScanKind::kBitmap
                             ? span_bytes - 2 * (span_bytes / 64)
                             : span_bytes;
   const size_t cells = usable / shape.cell_bytes;
+  NewPages pages;
+  if (cache != nullptr) {
+    Span* span =
+        TakeCached(cache, shape.pages, GcBits::BytesFor(cells), &pages);
+    if (span != nullptr) {
+      SetUpSpan(span, pages, shape, cells, generation);
+      return span;
+    }
+  }
   if (!gc_bits_.ReserveFor(cells)) return nullptr;
   Span* span = nullptr;
   {
     MutexLock lock(&mutex_);
     span = span_pool_.Take();
-    const uintptr_t base =
-        span == nullptr ? 0 : AllocatePages(shape.pages, may_grow);
-    if (base == 0) {
-      if (span != nullptr) span_pool_.Give(span);
-    } else {
-      span->base = base;
-      span->need_zero = NeedsZero(base, shape.pages);
-      span_pages_ += shape.pages;
-      Arena* arena = arena_map_.Find(base);
-      SetBit(arena->page_in_use, Arena::PageIndex(base));
+    if (span != nullptr) {
+      pages = AllocatePages(shape.pages, kPageBytes, may_grow);
+      if (pages.address == 0) {
+        span_pool_.Give(span);
+        span = nullptr;
+      }
     }
-    if (base == 0) span = nullptr;
   }
   if (span == nullptr) {
     gc_bits_.CancelReservation(cells);
     return nullptr;
   }
-  // Nobody else can see the span until its pages point to it.
+  SetUpSpan(span, pages, shape, cells, generation);
+  return span;
+}
+
+// Nobody else can see the span until its pages point to it.
+void PageHeap::SetUpSpan(Span* span, const NewPages& pages,
+                         const SpanShape& shape, size_t cells,
+                         uint32_t generation) {
+  span->base = pages.address;
+  span->need_zero = pages.need_zero;
   span->mark_bits = gc_bits_.New(cells);
   span->set_alloc_bits(NoBits());
   span->cell_bytes = shape.cell_bytes;
@@ -131,7 +145,11 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
     Arena* arena = arena_map_.Find(page);
     arena->spans[Arena::PageIndex(page)].store(span, std::memory_order_release);
   }
-  return span;
+  const size_t page = Arena::PageIndex(span->base);
+  arena_map_.Find(span->base)
+      ->page_in_use[page / kBitsPerWord]
+      .fetch_or(uint64_t{1} << (page % kBitsPerWord),
+                std::memory_order_relaxed);
 }
 
 void PageHeap::FreeSpans(Span* const* spans, size_t count) {
@@ -159,24 +177,52 @@ void PageHeap::FreePagesOf(Span* span) {
     arena->spans[Arena::PageIndex(page)].store(nullptr,
                                                std::memory_order_release);
   }
-  Arena* arena = arena_map_.Find(span->base);
-  ClearBit(arena->page_in_use, Arena::PageIndex(span->base));
+  const size_t first = Arena::PageIndex(span->base);
+  arena_map_.Find(span->base)
+      ->page_in_use[first / kBitsPerWord]
+      .fetch_and(~(uint64_t{1} << (first % kBitsPerWord)),
+                 std::memory_order_relaxed);
   pages_.Free(span->base, span->page_count);
   span_pages_ -= span->page_count;
+  DecideAboutCaches();
   freed_spans_++;
   span_pool_.Give(span);
 }
 
-uintptr_t PageHeap::AllocatePages(size_t pages, bool may_grow) {
-  const uint64_t max_bytes = max_heap_bytes_.load(std::memory_order_relaxed);
-  const uint64_t used_bytes =
-      (span_pages_ + pages) * kPageBytes + record_bytes_.Get();
-  if (used_bytes > max_bytes) return 0;
-  uintptr_t base = pages_.Find(pages);
-  if (base == 0) {
-    if (!may_grow || !Grow(pages)) return 0;
-    base = pages_.Find(pages);
+PageHeap::NewPages PageHeap::AllocatePages(size_t pages, size_t alignment,
+                                           bool may_grow) {
+  if (max_heap_bytes_.load(std::memory_order_relaxed) != UINT64_MAX) {
+    FlushAllPages();
   }
+  if (BytesWith(pages) > max_heap_bytes_.load(std::memory_order_relaxed)) {
+    return {};
+  }
+  size_t scavenged = 0;
+  uintptr_t base = TakeRun(pages, alignment, &scavenged);
+  if (base == 0 && may_grow) {
+    // Any run of so many pages has an aligned one inside.
+    if (FindRun(pages, alignment) == 0) {
+      (void)Grow(pages + alignment / kPageBytes - 1);
+    }
+    base = TakeRun(pages, alignment, &scavenged);
+    // What caches hold is as free as other pages when there are no others.
+    if (base == 0 && FlushAllPages()) {
+      base = TakeRun(pages, alignment, &scavenged);
+    }
+  }
+  if (base == 0) return {};
+  span_pages_ += pages;
+  DecideAboutCaches();
+  return Handed(base, pages, scavenged);
+}
+
+uintptr_t PageHeap::TakeRun(size_t pages, size_t alignment,
+                            size_t* scavenged_pages) {
+  const uint64_t max_bytes = max_heap_bytes_.load(std::memory_order_relaxed);
+  const uint64_t used_bytes = BytesWith(pages);
+  if (used_bytes > max_bytes) return 0;
+  const uintptr_t base = FindRun(pages, alignment);
+  if (base == 0) return 0;
   size_t scavenged = pages_.CountScavenged(base, pages);
   // Free pages in the wrong place count too.
   const uint64_t room = (max_bytes - used_bytes) / kPageBytes;
@@ -197,20 +243,31 @@ uintptr_t PageHeap::AllocatePages(size_t pages, bool may_grow) {
     }
   }
   pages_.Allocate(base, pages);
+  *scavenged_pages = scavenged;
   return base;
 }
 
-// Whether these pages, just allocated, may hold old data. Must be asked at
-// every allocation, since it moves zeroed_base on.
+// What a scavenged page holds is zero, however often it was used before.
+PageHeap::NewPages PageHeap::Handed(uintptr_t address, size_t pages,
+                                    size_t scavenged) {
+  const bool needs_zero = NeedsZero(address, pages);
+  return {address, needs_zero && scavenged < pages};
+}
+
+// Whether these pages, just allocated, have been handed out before. Must be
+// asked at every allocation, since it moves zeroed_base on.
 bool PageHeap::NeedsZero(uintptr_t address, size_t pages) {
   bool needs_zero = false;
   const uintptr_t end = address + pages * kPageBytes;
   while (address < end) {
     Arena* arena = arena_map_.Find(address);
-    const uintptr_t arena_end = arena->base + kArenaBytes;
-    const uintptr_t part_end = end < arena_end ? end : arena_end;
-    if (address < arena->zeroed_base) needs_zero = true;
-    if (part_end > arena->zeroed_base) arena->zeroed_base = part_end;
+    const uintptr_t part_end = std::min(end, arena->base + kArenaBytes);
+    uintptr_t zeroed = arena->zeroed_base.load(std::memory_order_relaxed);
+    if (address < zeroed) needs_zero = true;
+    while (part_end > zeroed &&
+           !arena->zeroed_base.compare_exchange_weak(
+               zeroed, part_end, std::memory_order_relaxed)) {
+    }
     address = part_end;
   }
   return needs_zero;
@@ -322,6 +379,7 @@ bool PageHeap::AddArenas(size_t bytes) {
 
 size_t PageHeap::ReleaseFreePages(size_t max_bytes) {
   MutexLock lock(&mutex_);
+  FlushAllPages();
   const size_t pages = ReleasePages(max_bytes / kPageBytes);
   // Whoever is short of memory wants what the scavenger has at hand, too.
   const size_t scavenging = scavenging_pages_;
@@ -355,7 +413,8 @@ size_t PageHeap::ScavengeBelow(uintptr_t* end) {
 
 uint64_t PageHeap::heap_page_bytes() {
   MutexLock lock(&mutex_);
-  return (span_pages_ + scavenging_pages_ + pages_.free_committed_pages()) *
+  return (span_pages_ - AllManualPages() + scavenging_pages_ +
+          pages_.free_committed_pages()) *
          kPageBytes;
 }
 
@@ -366,7 +425,10 @@ void PageHeap::ReleaseExcess() {
 
 void PageHeap::ReleaseExcessPages() {
   const uint64_t excess = ledger_->excess();
-  if (excess > 0) ReleasePages(DivideRoundingUp(excess, kPageBytes));
+  if (excess == 0) return;
+  FlushAllPages();
+  // Which may have made it less.
+  ReleasePages(DivideRoundingUp(ledger_->excess(), kPageBytes));
 }
 
 size_t PageHeap::ReleasePages(size_t max_pages) {
@@ -382,14 +444,20 @@ PageHeapStats PageHeap::stats() {
   MutexLock lock(&mutex_);
   PageHeapStats stats;
   stats.memory = ledger_->counts();
-  stats.span_bytes = span_pages_ * kPageBytes;
+  // Pages go from caches to spans meanwhile: asked once.
+  const uint64_t cached_pages = CachedPages();
+  stats.span_bytes = (span_pages_ - cached_pages) * kPageBytes;
   stats.free_page_bytes =
-      (pages_.free_committed_pages() + scavenging_pages_) * kPageBytes;
+      (pages_.free_committed_pages() + scavenging_pages_ + cached_pages) *
+      kPageBytes;
   stats.released_bytes =
       (pages_.free_pages() - pages_.free_committed_pages()) * kPageBytes;
   stats.reserved_bytes = pages_.arena_count() * kArenaBytes;
-  stats.spans = span_pool_.in_use();
+  stats.spans = span_pool_.in_use() - CachedSpans() - manual_spans_;
   stats.freed_spans = freed_spans_;
+  for (size_t use = 0; use < kManualUses; use++) {
+    stats.manual_bytes[use] = manual_pages_[use] * kPageBytes;
+  }
   return stats;
 }
 
@@ -421,14 +489,19 @@ bool PageHeap::CheckInvariants(char* problem, size_t problem_bytes) {
       }
     }
   });
-  if (ok && (pages != span_pages_ || spans != span_pool_.in_use())) {
+  const uint64_t pages_counted =
+      span_pages_ - CachedPages() - AllManualPages();
+  const uint64_t spans_counted =
+      span_pool_.in_use() - CachedSpans() - manual_spans_;
+  if (ok && (pages != pages_counted || spans != spans_counted)) {
     snprintf(problem, problem_bytes,
              "spans: %zu of %zu pages found, %zu of %zu counted",
              static_cast<size_t>(spans), static_cast<size_t>(pages),
-             span_pool_.in_use(), static_cast<size_t>(span_pages_));
+             static_cast<size_t>(spans_counted),
+             static_cast<size_t>(pages_counted));
     ok = false;
   }
-  return ok;
+  return ok && CheckManual(problem, problem_bytes);
 }
 
 }  // namespace loam

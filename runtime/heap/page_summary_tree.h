@@ -59,6 +59,10 @@ class PageSummaryTree {
   // No page below `from` is free.
   Place Find(size_t pages, uintptr_t from) const;
 
+  // The lowest `pages` free pages that begin at a multiple of `alignment`
+  // bytes, a power of two of whole pages; 0: there are none. The same condition.
+  uintptr_t FindAligned(size_t pages, size_t alignment, uintptr_t from) const;
+
   // What an entry covers.
   static constexpr size_t Shift(size_t level) {
     return kLeafShift + 3 * (kLeafLevel - level);
@@ -74,6 +78,9 @@ class PageSummaryTree {
     return PageSummary::Merge(Children(level, index), kChildren,
                               PagesEach(level + 1));
   }
+  // The kChildren below an entry that is no leaf.
+  const PageSummary* Children(size_t level, size_t index) const;
+  const ArenaMap& arenas() const { return *arenas_; }
 
  private:
   static constexpr size_t kLeafShift = 22;
@@ -90,9 +97,6 @@ class PageSummaryTree {
   PageSummary& at(size_t level, size_t index) const {
     return entries_.at(FirstEntry(level) + index);
   }
-
-  // Of an entry that is no leaf.
-  const PageSummary* Children(size_t level, size_t index) const;
 
   const ArenaMap* const arenas_;
   SparseTable<PageSummary> entries_;

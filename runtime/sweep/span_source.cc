@@ -31,11 +31,12 @@ Span* SpanSource::TakeCentral(CentralSpanList* central, uint32_t generation) {
   return nullptr;
 }
 
-Span* SpanSource::Acquire(const SpanShape& shape, MayGrow may_grow) {
+Span* SpanSource::Acquire(const SpanShape& shape, MayGrow may_grow,
+                          HeapCache* cache) {
   const uint32_t generation = sweeper_->generation();
   sweeper_->Register(shape.central);
   Span* span = TakeCentral(shape.central, generation);
-  if (span == nullptr) span = FreePages(shape, generation);
+  if (span == nullptr) span = FreePages(shape, generation, cache);
   // By now everything has been swept, by this thread or others, and spans that
   // were skipped before, or found by them, may have free cells.
   if (span == nullptr) span = TakeCentral(shape.central, generation);
@@ -51,15 +52,18 @@ Span* SpanSource::Acquire(const SpanShape& shape, MayGrow may_grow) {
 
 // From the page heap as it is, sweeping until it has enough; NULL when all is
 // swept and no run of free pages is long enough.
-Span* SpanSource::FreePages(const SpanShape& shape, uint32_t generation) {
-  Span* span = page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false);
+Span* SpanSource::FreePages(const SpanShape& shape, uint32_t generation,
+                            HeapCache* cache) {
+  Span* span =
+      page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false, cache);
   if (span != nullptr) return span;
   sweeper_->Reclaim(shape.pages);
-  span = page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false);
+  span =
+      page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false, cache);
   if (span != nullptr) return span;
   // The pages freed are not adjacent.
   sweeper_->SweepAll();
-  return page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false);
+  return page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false, cache);
 }
 
 Span* SpanSource::Grow(const SpanShape& shape, uint32_t generation,
@@ -88,10 +92,11 @@ void SpanSource::Release(Span* span) {
   span->central->PushSwept(span, free_bytes == 0, generation);
 }
 
-Span* SpanSource::AcquireLarge(const SpanShape& shape, MayGrow may_grow) {
+Span* SpanSource::AcquireLarge(const SpanShape& shape, MayGrow may_grow,
+                               HeapCache* cache) {
   sweeper_->Register(shape.central);
   const uint32_t generation = sweeper_->generation();
-  Span* span = FreePages(shape, generation);
+  Span* span = FreePages(shape, generation, cache);
   if (span == nullptr) span = Grow(shape, generation, may_grow);
   if (span == nullptr) {
     sweeper_->SweepAllAndWait();
