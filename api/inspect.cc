@@ -71,6 +71,7 @@ loam_status loam_heap_stats(loam_heap* heap, loam_stats* stats) {
   stats->released_bytes = s.pages.released_bytes;
   stats->scavenged_bytes = s.scavenged_bytes;
   stats->scavenger_ns = s.scavenger_ns;
+  stats->manual_bytes = s.pages.all_manual_bytes();
   return LOAM_OK;
 }
 

@@ -45,6 +45,7 @@ typedef struct loam_stats {
   uint64_t released_bytes;  /* now: free pages given back, or not used yet */
   uint64_t scavenged_bytes; /* in the background, since the heap was created */
   uint64_t scavenger_ns;    /* what that took */
+  uint64_t manual_bytes;    /* now: loam_pages_allocate; part of span_bytes */
 } loam_stats;
 
 LOAM_API loam_status loam_heap_stats(loam_heap* heap, loam_stats* stats);
