@@ -99,11 +99,12 @@ void PageAllocator::Free(uintptr_t address, size_t pages) {
   search_address_ = std::min(search_address_, address);
 }
 
-PageBlock PageAllocator::TakeBlock() {
-  const uintptr_t lowest = Find(1);
-  if (lowest == 0) return {};
+PageBlock PageAllocator::TakeBlock(size_t pages) {
+  const uintptr_t run = Find(pages);
+  if (run == 0) return {};
   PageBlock block;
-  block.base = AlignDown(lowest, PageBlock::kBytes);
+  block.base = AlignDown(run, PageBlock::kBytes);
+  if (run + pages * kPageBytes > block.base + PageBlock::kBytes) return {};
   Arena* arena = arena_map_->Find(block.base);
   const size_t chunk_index = Arena::ChunkIndex(block.base);
   PageChunk& chunk = arena->chunks[chunk_index];
@@ -118,8 +119,10 @@ PageBlock PageAllocator::TakeBlock() {
   summaries_.Update(block.base, end);
   free_pages_ -= PopCount(block.free);
   free_committed_pages_ -= PopCount(block.free & ~block.scavenged);
-  // The lowest free page was in the block, and none is left in it.
-  search_address_ = end;
+  // If the lowest free page was in the block, none is left in it.
+  if (search_address_ >= block.base && search_address_ < end) {
+    search_address_ = end;
+  }
   return block;
 }
 

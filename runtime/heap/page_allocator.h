@@ -49,9 +49,10 @@ class PageAllocator {
   void Allocate(uintptr_t address, size_t pages);
   void Free(uintptr_t address, size_t pages);
 
-  // Takes all free pages of the block in which the lowest free page lies, for a
-  // mutator's cache; none if no page is free.
-  PageBlock TakeBlock();
+  // Takes all free pages of the block in which the lowest run of `pages` lies,
+  // for a mutator's cache; none if there is no such run, or it lies in two
+  // blocks.
+  PageBlock TakeBlock(size_t pages);
   // Pages of a block that was taken are free again, as they were.
   void ReturnBlock(const PageBlock& block);
 

@@ -79,6 +79,11 @@ class PageCache {
     return {base_, free, scavenged_ & free};
   }
 
+  // Whether Take would find one, if nobody takes all meanwhile.
+  bool HasRun(size_t pages) const {
+    return FindRunInWord(free_.load(std::memory_order_relaxed), pages) !=
+           kBitsPerWord;
+  }
   // Free pages. Falls at any time unless the owner asks.
   size_t count() const {
     return PopCount(free_.load(std::memory_order_relaxed));

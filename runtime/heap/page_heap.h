@@ -212,8 +212,9 @@ class PageHeap {
   // has not got them all, and cannot have.
   Span* TakeCached(HeapCache* cache, size_t page_count, size_t bits_bytes,
                    NewPages* pages) LOAM_EXCLUDES(mutex_);
-  bool FillCache(HeapCache* cache, size_t bits_bytes) LOAM_EXCLUDES(mutex_);
-  bool FillPages(HeapCache* cache) LOAM_REQUIRES(mutex_);
+  bool FillCache(HeapCache* cache, size_t page_count, size_t bits_bytes)
+      LOAM_EXCLUDES(mutex_);
+  bool FillPages(HeapCache* cache, size_t page_count) LOAM_REQUIRES(mutex_);
   void FlushPages(HeapCache* cache) LOAM_REQUIRES(mutex_);
   // Returns whether there were any.
   bool FlushAllPages() LOAM_REQUIRES(mutex_);

@@ -32,12 +32,13 @@ void PageHeap::DecideAboutCaches() {
 Span* PageHeap::TakeCached(HeapCache* cache, size_t page_count,
                            size_t bits_bytes, NewPages* pages) {
   if (page_count >= PageCache::kPagesFromWhichNot) return nullptr;
-  if ((cache->pages.count() == 0 || cache->spans.count() == 0 ||
+  if ((!cache->pages.HasRun(page_count) || cache->spans.count() == 0 ||
        cache->bits_bytes < bits_bytes) &&
-      !FillCache(cache, bits_bytes)) {
+      !FillCache(cache, page_count, bits_bytes)) {
     return nullptr;
   }
   const PageCache::Run run = cache->pages.Take(page_count);
+  // Somebody was short of memory just now.
   if (run.address == 0) return nullptr;
   cache->bits_bytes -= bits_bytes;
   *pages = Handed(run.address, page_count, run.scavenged_pages);
@@ -45,7 +46,8 @@ Span* PageHeap::TakeCached(HeapCache* cache, size_t page_count,
 }
 
 // Pages, a record, and bits for one more span at least; false without them.
-bool PageHeap::FillCache(HeapCache* cache, size_t bits_bytes) {
+bool PageHeap::FillCache(HeapCache* cache, size_t page_count,
+                         size_t bits_bytes) {
   if (!may_fill_caches_.load(std::memory_order_relaxed)) return false;
   if (cache->bits_bytes < bits_bytes) {
     if (!gc_bits_.Reserve(kBitsBatchBytes)) return false;
@@ -65,16 +67,22 @@ bool PageHeap::FillCache(HeapCache* cache, size_t bits_bytes) {
     cache->spans.Give(span);
   }
   if (cache->spans.count() == 0) return false;
-  return cache->pages.count() > 0 || FillPages(cache);
+  if (cache->pages.HasRun(page_count)) return true;
+  // What is left goes back, or pieces too small for spans of this size would
+  // keep the cache from being filled.
+  FlushPages(cache);
+  const bool is_filled = FillPages(cache, page_count);
+  DecideAboutCaches();
+  return is_filled;
 }
 
-bool PageHeap::FillPages(HeapCache* cache) {
-  const size_t caches = filled_caches_ + (cache->has_block ? 0 : 1);
+bool PageHeap::FillPages(HeapCache* cache, size_t page_count) {
+  const size_t caches = filled_caches_ + 1;
   if (max_heap_bytes_.load(std::memory_order_relaxed) != UINT64_MAX ||
       caches * PageBlock::kPages * kCachedFraction > span_pages_) {
     return false;
   }
-  const PageBlock block = pages_.TakeBlock();
+  const PageBlock block = pages_.TakeBlock(page_count);
   if (block.free == 0) return false;
   const size_t bytes = PopCount(block.scavenged) * kPageBytes;
   if (bytes > 0) {
@@ -98,7 +106,6 @@ bool PageHeap::FillPages(HeapCache* cache) {
   cache->has_block = true;
   filled_caches_ = caches;
   span_pages_ += PopCount(block.free);
-  DecideAboutCaches();
   return true;
 }
 

@@ -103,6 +103,24 @@ TEST_F(PageHeapCachesTest, SmallSpansComeFromOneBlock) {
   EXPECT_EQ(heap_->stats().span_bytes, 0u);
 }
 
+// What is left in a cache, and too little, does not keep it from being filled.
+TEST_F(PageHeapCachesTest, PiecesAreExchangedForABlock) {
+  MakeLarge();
+  AddFreePages(1024);
+  HeapCache cache;
+  size_t from_cache = 0;
+  for (int i = 0; i < 100; i++) {
+    const size_t before = cache.pages.count();
+    ASSERT_NE(Allocate(5, &cache), nullptr);
+    if (cache.pages.count() != before) from_cache++;
+  }
+  // But for those that lie across the ends of blocks.
+  EXPECT_GE(from_cache, 90u);
+  ASSERT_NO_FATAL_FAILURE(Check());
+  heap_->ReturnCache(&cache);
+  Check();
+}
+
 TEST_F(PageHeapCachesTest, ReturningACacheLeavesNothing) {
   MakeLarge();
   AddFreePages(256);
