@@ -99,7 +99,7 @@ void PageAllocator::Free(uintptr_t address, size_t pages) {
   search_address_ = std::min(search_address_, address);
 }
 
-PageBlock PageAllocator::TakeBlock(size_t pages) {
+PageBlock PageAllocator::TakeBlock(size_t pages, size_t least) {
   const uintptr_t run = Find(pages);
   if (run == 0) return {};
   PageBlock block;
@@ -111,6 +111,7 @@ PageBlock PageAllocator::TakeBlock(size_t pages) {
   const size_t word =
       Arena::PageIndex(block.base) % kPagesPerChunk / kBitsPerWord;
   block.free = ~chunk.allocated[word];
+  if (PopCount(block.free) < least) return {};
   block.scavenged = chunk.scavenged[word] & block.free;
   chunk.allocated[word] = ~uint64_t{0};
   chunk.scavenged[word] = 0;

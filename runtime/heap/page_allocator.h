@@ -51,8 +51,8 @@ class PageAllocator {
 
   // Takes all free pages of the block in which the lowest run of `pages` lies,
   // for a mutator's cache; none if there is no such run, or it lies in two
-  // blocks.
-  PageBlock TakeBlock(size_t pages);
+  // blocks, or fewer than `least` pages of the block are free.
+  PageBlock TakeBlock(size_t pages, size_t least);
   // Pages of a block that was taken are free again, as they were.
   void ReturnBlock(const PageBlock& block);
 

@@ -79,34 +79,48 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
                             ? span_bytes - 2 * (span_bytes / 64)
                             : span_bytes;
   const size_t cells = usable / shape.cell_bytes;
+  const size_t bits_bytes = GcBits::BytesFor(cells);
   NewPages pages;
-  if (cache != nullptr) {
-    Span* span =
-        TakeCached(cache, shape.pages, GcBits::BytesFor(cells), &pages);
-    if (span != nullptr) {
-      SetUpSpan(span, pages, shape, cells, generation);
-      return span;
-    }
-  }
-  if (!gc_bits_.ReserveFor(cells)) return nullptr;
   Span* span = nullptr;
-  {
-    MutexLock lock(&mutex_);
-    span = span_pool_.Take();
-    if (span != nullptr) {
-      pages = AllocatePages(shape.pages, kPageBytes, may_grow);
-      if (pages.address == 0) {
-        span_pool_.Give(span);
-        span = nullptr;
-      }
-    }
+  if (cache != nullptr) {
+    span = TakeCached(cache, shape.pages, bits_bytes, &pages);
+    if (span == nullptr) BuyBits(cache);
   }
   if (span == nullptr) {
-    gc_bits_.CancelReservation(cells);
-    return nullptr;
+    const bool has_bits = cache != nullptr && cache->bits_bytes >= bits_bytes;
+    if (has_bits) {
+      cache->bits_bytes -= bits_bytes;
+    } else if (!gc_bits_.Reserve(bits_bytes)) {
+      return nullptr;
+    }
+    span = TakeLocked(cache, shape.pages, may_grow, &pages);
+    if (span == nullptr) {
+      if (has_bits) {
+        cache->bits_bytes += bits_bytes;
+      } else {
+        gc_bits_.Cancel(bits_bytes);
+      }
+      return nullptr;
+    }
   }
   SetUpSpan(span, pages, shape, cells, generation);
   return span;
+}
+
+Span* PageHeap::TakeLocked(HeapCache* cache, size_t page_count, bool may_grow,
+                           NewPages* pages) {
+  MutexLock lock(&mutex_);
+  Span* span = span_pool_.Take();
+  if (span == nullptr) return nullptr;
+  if (cache != nullptr && FillCache(cache, page_count)) {
+    const PageCache::Run run = cache->pages.Take(page_count);
+    *pages = Handed(run.address, page_count, run.scavenged_pages);
+    return span;
+  }
+  *pages = AllocatePages(page_count, kPageBytes, may_grow);
+  if (pages->address != 0) return span;
+  span_pool_.Give(span);
+  return nullptr;
 }
 
 // Nobody else can see the span until its pages point to it.

@@ -208,12 +208,16 @@ class PageHeap {
   // span_pages_ has changed, or filled_caches_.
   void DecideAboutCaches() LOAM_REQUIRES(mutex_);
 
-  // The record, with its cells' bits reserved, and its pages; NULL if the cache
-  // has not got them all, and cannot have.
+  // A record with its cells' bits bought, and its pages; NULL if the cache does
+  // not have them all. No lock.
   Span* TakeCached(HeapCache* cache, size_t page_count, size_t bits_bytes,
+                   NewPages* pages);
+  // The record and its pages, from the cache after filling it, or past it.
+  Span* TakeLocked(HeapCache* cache, size_t page_count, bool may_grow,
                    NewPages* pages) LOAM_EXCLUDES(mutex_);
-  bool FillCache(HeapCache* cache, size_t page_count, size_t bits_bytes)
-      LOAM_EXCLUDES(mutex_);
+  void BuyBits(HeapCache* cache);
+  // Whether the cache has a run of so many pages now.
+  bool FillCache(HeapCache* cache, size_t page_count) LOAM_REQUIRES(mutex_);
   bool FillPages(HeapCache* cache, size_t page_count) LOAM_REQUIRES(mutex_);
   void FlushPages(HeapCache* cache) LOAM_REQUIRES(mutex_);
   // Returns whether there were any.

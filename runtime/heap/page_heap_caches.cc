@@ -13,7 +13,11 @@ namespace {
 constexpr size_t kCachesFromPages = (size_t{64} << 20) / kPageBytes;
 constexpr size_t kCachedFraction = 32;
 
-// Records taken at a time.
+// A block with fewer free pages is not worth taking: right after a collection,
+// when pages become free one span at a time, most have no more than one run.
+constexpr size_t kLeastFree = PageBlock::kPages / 4;
+
+// Records in a cache that has just been filled.
 constexpr size_t kSpanBatch = 64;
 // Mark bits bought at a time: of 128 spans with up to 64 cells.
 constexpr size_t kBitsBatchBytes = 1024;
@@ -31,29 +35,34 @@ void PageHeap::DecideAboutCaches() {
 
 Span* PageHeap::TakeCached(HeapCache* cache, size_t page_count,
                            size_t bits_bytes, NewPages* pages) {
-  if (page_count >= PageCache::kPagesFromWhichNot) return nullptr;
-  if ((!cache->pages.HasRun(page_count) || cache->spans.count() == 0 ||
-       cache->bits_bytes < bits_bytes) &&
-      !FillCache(cache, page_count, bits_bytes)) {
+  if (page_count >= PageCache::kPagesFromWhichNot ||
+      cache->spans.count() == 0 || cache->bits_bytes < bits_bytes) {
     return nullptr;
   }
   const PageCache::Run run = cache->pages.Take(page_count);
-  // Somebody was short of memory just now.
   if (run.address == 0) return nullptr;
   cache->bits_bytes -= bits_bytes;
   *pages = Handed(run.address, page_count, run.scavenged_pages);
   return cache->spans.Take();
 }
 
-// Pages, a record, and bits for one more span at least; false without them.
-bool PageHeap::FillCache(HeapCache* cache, size_t page_count,
-                         size_t bits_bytes) {
-  if (!may_fill_caches_.load(std::memory_order_relaxed)) return false;
-  if (cache->bits_bytes < bits_bytes) {
-    if (!gc_bits_.Reserve(kBitsBatchBytes)) return false;
+void PageHeap::BuyBits(HeapCache* cache) {
+  if (cache->bits_bytes < kBitsBatchBytes / 4 &&
+      may_fill_caches_.load(std::memory_order_relaxed) &&
+      gc_bits_.Reserve(kBitsBatchBytes)) {
     cache->bits_bytes += kBitsBatchBytes;
   }
-  MutexLock lock(&mutex_);
+}
+
+bool PageHeap::FillCache(HeapCache* cache, size_t page_count) {
+  if (page_count >= PageCache::kPagesFromWhichNot ||
+      !may_fill_caches_.load(std::memory_order_relaxed)) {
+    return false;
+  }
+  // It may be records or bits that ran out.
+  if (!cache->pages.HasRun(page_count) && !FillPages(cache, page_count)) {
+    return false;
+  }
   if (!cache->is_listed) {
     cache->is_listed = true;
     cache->previous = nullptr;
@@ -66,23 +75,16 @@ bool PageHeap::FillCache(HeapCache* cache, size_t page_count,
     if (span == nullptr) break;
     cache->spans.Give(span);
   }
-  if (cache->spans.count() == 0) return false;
-  if (cache->pages.HasRun(page_count)) return true;
-  // What is left goes back, or pieces too small for spans of this size would
-  // keep the cache from being filled.
-  FlushPages(cache);
-  const bool is_filled = FillPages(cache, page_count);
-  DecideAboutCaches();
-  return is_filled;
+  return true;
 }
 
 bool PageHeap::FillPages(HeapCache* cache, size_t page_count) {
-  const size_t caches = filled_caches_ + 1;
+  const size_t caches = filled_caches_ + (cache->has_block ? 0 : 1);
   if (max_heap_bytes_.load(std::memory_order_relaxed) != UINT64_MAX ||
       caches * PageBlock::kPages * kCachedFraction > span_pages_) {
     return false;
   }
-  const PageBlock block = pages_.TakeBlock(page_count);
+  const PageBlock block = pages_.TakeBlock(page_count, kLeastFree);
   if (block.free == 0) return false;
   const size_t bytes = PopCount(block.scavenged) * kPageBytes;
   if (bytes > 0) {
@@ -102,10 +104,14 @@ bool PageHeap::FillPages(HeapCache* cache, size_t page_count) {
       }
     }
   }
+  // What it has left goes back, or pieces too small for spans of this size
+  // would keep it from being filled.
+  FlushPages(cache);
   cache->pages.Put(block);
   cache->has_block = true;
   filled_caches_ = caches;
   span_pages_ += PopCount(block.free);
+  DecideAboutCaches();
   return true;
 }
 

@@ -96,17 +96,17 @@ TEST(PageBlockTest, IsAllThatIsFreeAroundTheLowestFreePage) {
   fixture.AddFreeArena(0);
   fixture.AllocateAt(0, 64 + 10);
   fixture.AllocateAt(64 + 12, 20);
-  PageBlock block = fixture.pages()->TakeBlock(1);
+  PageBlock block = fixture.pages()->TakeBlock(1, 1);
   EXPECT_EQ(block.base, fixture.Address(64));
   EXPECT_EQ(block.free, ~(LowBits(10) | LowBits(20) << 12));
   EXPECT_EQ(block.scavenged, block.free) << "never used";
   ASSERT_NO_FATAL_FAILURE(fixture.Check());
   // The search goes on behind the block, and before it when something becomes
   // free there.
-  EXPECT_EQ(fixture.pages()->TakeBlock(1).base, fixture.Address(128));
+  EXPECT_EQ(fixture.pages()->TakeBlock(1, 1).base, fixture.Address(128));
   EXPECT_EQ(fixture.Allocate(1), 192u);
   fixture.Free(3, 2);
-  block = fixture.pages()->TakeBlock(1);
+  block = fixture.pages()->TakeBlock(1, 1);
   EXPECT_EQ(block.base, fixture.Address(0));
   EXPECT_EQ(block.free, uint64_t{0b11000});
   EXPECT_EQ(block.scavenged, 0u) << "they were used";
@@ -132,7 +132,7 @@ TEST(PageBlockTest, ReturnsAsItWas) {
   const size_t committed = fixture.pages()->free_committed_pages();
   std::vector<PageBlock> blocks;
   for (int i = 0; i < 40; i++) {
-    blocks.push_back(fixture.pages()->TakeBlock(1));
+    blocks.push_back(fixture.pages()->TakeBlock(1, 1));
     ASSERT_NE(blocks.back().free, 0u);
     ASSERT_NO_FATAL_FAILURE(fixture.Check());
   }
@@ -162,10 +162,10 @@ TEST(PageBlockTest, ComesFromTheLowestOfManyArenas) {
   for (const size_t arena : {5, 300, 1025}) {
     const size_t first = arena * kPagesPerArena;
     fixture.AllocateAt(first, kPagesPerArena - 70);
-    PageBlock block = fixture.pages()->TakeBlock(1);
+    PageBlock block = fixture.pages()->TakeBlock(1, 1);
     EXPECT_EQ(block.base, fixture.Address(first + kPagesPerArena - 128));
     EXPECT_EQ(PopCount(block.free), 6u);
-    block = fixture.pages()->TakeBlock(1);
+    block = fixture.pages()->TakeBlock(1, 1);
     EXPECT_EQ(block.base, fixture.Address(first + kPagesPerArena - 64));
     EXPECT_EQ(block.free, kAll);
     ASSERT_NO_FATAL_FAILURE(fixture.Check());
@@ -179,28 +179,29 @@ TEST(PageBlockTest, HasARunOfTheSizeAskedFor) {
   fixture.AllocateAt(0, 64);
   fixture.Free(10, 4);
   fixture.AllocateAt(64, 60);  // free: 10-13, and from 124 on
-  EXPECT_EQ(fixture.pages()->TakeBlock(5).free, 0u) << "across two blocks";
+  EXPECT_EQ(fixture.pages()->TakeBlock(5, 1).free, 0u) << "across two blocks";
   EXPECT_EQ(fixture.Allocate(5), 124u);
-  const PageBlock block = fixture.pages()->TakeBlock(5);
+  const PageBlock block = fixture.pages()->TakeBlock(5, 1);
   EXPECT_EQ(block.base, fixture.Address(128));
   EXPECT_EQ(block.free, kAll << 1);
   ASSERT_NO_FATAL_FAILURE(fixture.Check());
+  EXPECT_EQ(fixture.pages()->TakeBlock(2, 5).free, 0u) << "only 4 are free";
   EXPECT_EQ(fixture.Allocate(2), 10u) << "lower pages are still found";
-  EXPECT_EQ(fixture.pages()->TakeBlock(2).base, fixture.Address(0));
+  EXPECT_EQ(fixture.pages()->TakeBlock(2, 1).base, fixture.Address(0));
   EXPECT_EQ(fixture.Allocate(1), 192u);
   ASSERT_NO_FATAL_FAILURE(fixture.Check());
 }
 
 TEST(PageBlockTest, IsEmptyWhenNothingIsFree) {
   PageAllocatorFixture fixture;
-  EXPECT_EQ(fixture.pages()->TakeBlock(1).free, 0u);
+  EXPECT_EQ(fixture.pages()->TakeBlock(1, 1).free, 0u);
   fixture.AddFreeArena(0);
   fixture.AllocateAt(0, kPagesPerArena);
-  const PageBlock none = fixture.pages()->TakeBlock(1);
+  const PageBlock none = fixture.pages()->TakeBlock(1, 1);
   EXPECT_EQ(none.free, 0u);
   fixture.pages()->ReturnBlock(none);
   fixture.Free(kPagesPerArena - 1, 1);
-  EXPECT_EQ(fixture.pages()->TakeBlock(1).free, uint64_t{1} << 63);
+  EXPECT_EQ(fixture.pages()->TakeBlock(1, 1).free, uint64_t{1} << 63);
   ASSERT_NO_FATAL_FAILURE(fixture.Check());
 }
 
@@ -209,7 +210,7 @@ TEST(PageBlockTest, EndsWhereTheHeapDoes) {
   PageAllocatorFixture fixture;
   fixture.AddArena(0);
   fixture.Grow(0, 10);
-  const PageBlock block = fixture.pages()->TakeBlock(1);
+  const PageBlock block = fixture.pages()->TakeBlock(1, 1);
   EXPECT_EQ(block.free, LowBits(10));
   fixture.Grow(10, 100);
   EXPECT_EQ(fixture.Allocate(1), 10u);
@@ -224,7 +225,7 @@ TEST(PageBlockTest, WhatIsLeftKeepsWhetherItIsScavenged) {
   fixture.AllocateAt(0, 8);
   fixture.Free(0, 8);  // committed
   PageCache cache;
-  cache.Put(fixture.pages()->TakeBlock(1));
+  cache.Put(fixture.pages()->TakeBlock(1, 1));
   EXPECT_EQ(cache.Take(12).scavenged_pages, 4u);
   fixture.pages()->ReturnBlock(cache.TakeAll());
   ASSERT_NO_FATAL_FAILURE(fixture.Check());
