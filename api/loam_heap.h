@@ -224,9 +224,9 @@ LOAM_API size_t loam_heap_release_memory(loam_heap* heap);
 /* Memory for what is not an object but belongs to the heap: a VM's stack, a
  * table of handles. It counts as committed, so heap_limit bounds it (and a heap
  * of fixed size has that much less for objects), and it goes with the heap.
- * `bytes` is rounded up to pages of 8 KiB. The memory is zeroed, and begins at a
- * multiple of `alignment`, a power of two up to LOAM_PAGES_ALIGNMENT_MAX, and of
- * 8 KiB at least. It is the caller's until loam_pages_free.
+ * `bytes` is rounded up to pages of 8 KiB. The memory is zeroed, and begins at
+ * a multiple of `alignment`, a power of two up to LOAM_PAGES_ALIGNMENT_MAX, and
+ * of 8 KiB at least. It is the caller's until loam_pages_free.
  *
  * The collector neither frees these pages nor looks into them: references there
  * are found if they are registered as roots, or visited by a root provider. One
@@ -239,9 +239,9 @@ LOAM_API size_t loam_heap_release_memory(loam_heap* heap);
 LOAM_API loam_status loam_pages_allocate(loam_heap* heap, size_t bytes,
                                          size_t alignment, void** pages);
 
-/* Gives them back, all that one call allocated. Roots in them have been removed.
- * Any thread. LOAM_INVALID_ARGUMENT: no such pages begin there, or they have
- * been given back already. */
+/* Gives them back, all that one call allocated. Roots in them have been
+ * removed. Any thread. LOAM_INVALID_ARGUMENT: no such pages begin there, or
+ * they have been given back already. */
 LOAM_API loam_status loam_pages_free(loam_heap* heap, void* pages);
 
 /* ---- Finalizers -------------------------------------------------------- */

@@ -161,8 +161,8 @@ void* AllocateLarge(Mutator* m, const Type* type, ScanKind scan, size_t bytes,
   shape.central = runtime->large_central();
   const ScopedFatalContext context(runtime->fatal_context());
   return WithMemory(m, bytes, mode, [&]() -> void* {
-    Span* span = runtime->span_source()->AcquireLarge(shape, MayGrow::kYes,
-                                                      &m->heap_cache);
+    // Not from the mutator's cache: measured, that costs more than it saves.
+    Span* span = runtime->span_source()->AcquireLarge(shape, MayGrow::kYes);
     if (span == nullptr) return nullptr;
     auto* object = reinterpret_cast<void*>(span->base);
     if (span->need_zero && content == Content::kZero) {

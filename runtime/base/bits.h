@@ -82,8 +82,8 @@ inline size_t FindFirstClear(const uint64_t* bitmap, size_t from, size_t end) {
   return end;
 }
 
-// Index of the lowest `length` adjacent set bits of a word, or 64; length from 1
-// to 64.
+// Index of the lowest `length` adjacent set bits of a word, or 64; length from
+// 1 to 64.
 constexpr size_t FindRunInWord(uint64_t word, size_t length) {
   // Bit i: `found` bits from i on are set.
   size_t found = 1;

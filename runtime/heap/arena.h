@@ -34,10 +34,10 @@ struct Arena {
   alignas(64) PageSummary summaries[kChunksPerArena];
   // Bytes from here to the arena's end have never been handed out, and are
   // zero. Handing out lowest addresses first makes that worth knowing. Only
-  // rises, by compare-and-swap, since pages come out of mutators' caches without
-  // a lock. Relaxed: whoever hands a page out again got it through the page
-  // heap's lock from whoever freed it, and so sees what was stored when it was
-  // handed out before.
+  // rises, by compare-and-swap, since pages come out of mutators' caches
+  // without a lock. Relaxed: whoever hands a page out again got it through the
+  // page heap's lock from whoever freed it, and so sees what was stored when it
+  // was handed out before.
   std::atomic<uintptr_t> zeroed_base;
   // For each page of a manual span, that span. Reserved when the arena gets its
   // first. Guarded by the page heap's lock.

@@ -41,7 +41,9 @@ class GcBits {
 
   // Buys room for the bits of a span of `cells` cells, in every epoch from now
   // on. False when out of memory.
-  [[nodiscard]] bool ReserveFor(size_t cells) { return Reserve(BytesFor(cells)); }
+  [[nodiscard]] bool ReserveFor(size_t cells) {
+    return Reserve(BytesFor(cells));
+  }
   // The span was not made after all, and took no bits.
   void CancelReservation(size_t cells) { Cancel(BytesFor(cells)); }
   // The same for several spans at once, which need so many bytes together.

@@ -140,9 +140,8 @@ void PageAllocator::ReturnBlock(const PageBlock& block) {
   summaries_.Update(block.base, block.base + PageBlock::kBytes);
   free_pages_ += PopCount(block.free);
   free_committed_pages_ += PopCount(block.free & ~block.scavenged);
-  search_address_ =
-      std::min(search_address_,
-               block.base + std::countr_zero(block.free) * kPageBytes);
+  search_address_ = std::min(
+      search_address_, block.base + std::countr_zero(block.free) * kPageBytes);
 }
 
 size_t PageAllocator::ArenasBelow(uintptr_t address) const {

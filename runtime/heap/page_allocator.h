@@ -39,7 +39,8 @@ class PageAllocator {
 
   // The lowest run of `pages` free pages, or 0. Allocates nothing.
   uintptr_t Find(size_t pages);
-  // The same, at a multiple of `alignment` bytes, a power of two of whole pages.
+  // The same, at a multiple of `alignment` bytes, a power of two of whole
+  // pages.
   uintptr_t FindAligned(size_t pages, size_t alignment) const {
     return summaries_.FindAligned(pages, alignment, search_address_);
   }

@@ -60,7 +60,8 @@ class PageSummaryTree {
   Place Find(size_t pages, uintptr_t from) const;
 
   // The lowest `pages` free pages that begin at a multiple of `alignment`
-  // bytes, a power of two of whole pages; 0: there are none. The same condition.
+  // bytes, a power of two of whole pages; 0: there are none. The same
+  // condition.
   uintptr_t FindAligned(size_t pages, size_t alignment, uintptr_t from) const;
 
   // What an entry covers.

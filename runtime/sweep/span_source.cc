@@ -58,8 +58,7 @@ Span* SpanSource::FreePages(const SpanShape& shape, uint32_t generation,
       page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false, cache);
   if (span != nullptr) return span;
   sweeper_->Reclaim(shape.pages);
-  span =
-      page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false, cache);
+  span = page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false, cache);
   if (span != nullptr) return span;
   // The pages freed are not adjacent.
   sweeper_->SweepAll();

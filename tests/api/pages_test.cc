@@ -49,9 +49,8 @@ void RunVm(const loam_options& options) {
   void* stack = Allocate(heap.heap(), kStackBytes, 4096);
   vm.stack = static_cast<Node**>(stack);
   loam_root* root = nullptr;
-  ASSERT_EQ(
-      loam_mutator_root_provider_add(m, VisitVm, &vm, "VM stack", &root),
-      LOAM_OK);
+  ASSERT_EQ(loam_mutator_root_provider_add(m, VisitVm, &vm, "VM stack", &root),
+            LOAM_OK);
   EXPECT_EQ(heap.Stats().manual_bytes, kStackBytes);
   // Pushes, and collects now and then: nothing on the stack is lost.
   constexpr size_t kDepth = 2000;
@@ -127,9 +126,9 @@ TEST(PagesTest, RootsMayLieInThem) {
   const loam_type* type = RegisterNode(heap.types());
   auto** slots = static_cast<Node**>(Allocate(heap.heap(), 8192));
   loam_root* root = nullptr;
-  ASSERT_EQ(loam_root_add_range(heap.heap(), slots, 4, LOAM_POINTER, "table",
-                                &root),
-            LOAM_OK)
+  ASSERT_EQ(
+      loam_root_add_range(heap.heap(), slots, 4, LOAM_POINTER, "table", &root),
+      LOAM_OK)
       << LastError();
   loam_root_store_pointer(heap.m(), reinterpret_cast<void**>(&slots[2]),
                           NewNode(heap.m(), type, 5));

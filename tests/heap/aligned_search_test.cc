@@ -47,8 +47,15 @@ const Case kCases[] = {
     {"RunsTooShortForTheirPlace",
      {0},
      {{1, 7}, {9, 7}, {20, 13}},
-     {{1, 4, 4}, {5, 4, 20}, {4, 8, 24}, {8, 8, 24}, {9, 8, 24}, {10, 8, kNone},
-      {13, 2, 20}, {1, 32, 32}, {2, 32, kNone}}},
+     {{1, 4, 4},
+      {5, 4, 20},
+      {4, 8, 24},
+      {8, 8, 24},
+      {9, 8, 24},
+      {10, 8, kNone},
+      {13, 2, 20},
+      {1, 32, 32},
+      {2, 32, kNone}}},
     {"NoRoomForPaddingIsNeeded",
      {0},
      {{64, 64}},
@@ -133,8 +140,7 @@ TEST(AlignedSearchTest, AgreesWithASlowSearch) {
     fixture.AllocateAt(0, kPages);
     const size_t longest = size_t{1} << random.Between(1, 11);
     for (size_t page = random.Below(longest); page < kPages;) {
-      const size_t count =
-          std::min(random.Between(1, longest), kPages - page);
+      const size_t count = std::min(random.Between(1, longest), kPages - page);
       fixture.Free(page, count);
       std::fill_n(taken.begin() + static_cast<ptrdiff_t>(page), count, false);
       page += count + random.Between(1, longest);

@@ -220,8 +220,7 @@ TEST_F(ManualSpanTest, ThreadsAtOnce) {
       for (int i = 0; i < 1000; i++) {
         if (mine.size() < 10 && random.OneIn(2)) {
           const size_t pages = random.Between(1, 9);
-          const uintptr_t at =
-              Allocate(pages, kPageBytes << random.Below(4));
+          const uintptr_t at = Allocate(pages, kPageBytes << random.Below(4));
           ASSERT_NE(at, 0u);
           ASSERT_TRUE(IsZero(at, pages));
           Fill(at, pages, static_cast<int>(t + 1));

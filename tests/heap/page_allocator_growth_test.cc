@@ -128,8 +128,8 @@ TEST(PageAllocatorGrowthTest, TheSearchAddressMayLieInAHole) {
 }
 
 TEST(PageAllocatorGrowthTest, ExhaustsRunsOfTwelveSizes) {
-  for (const size_t pages : {1, 2, 3, 5, 13, 64, 65, 510, 512, 513, 3000,
-                             8192}) {
+  for (const size_t pages :
+       {1, 2, 3, 5, 13, 64, 65, 510, 512, 513, 3000, 8192}) {
     SCOPED_TRACE(pages);
     PageAllocatorFixture fixture;
     for (const size_t arena : {0, 1, 3}) fixture.AddFreeArena(arena);
@@ -175,10 +175,9 @@ TEST(ScavengingCursorTest, GoesDownFromOneRunToTheNext) {
   for (const size_t page : runs) {
     const size_t chunk = page / kChunk * kChunk;
     fixture.Free(chunk + 200, 100);
-    fixture.pages()->Scavenge(
-        SIZE_MAX, [&](uintptr_t address, size_t) {
-          return address == PageAllocatorFixture::Address(chunk + 200);
-        });
+    fixture.pages()->Scavenge(SIZE_MAX, [&](uintptr_t address, size_t) {
+      return address == PageAllocatorFixture::Address(chunk + 200);
+    });
   }
   uintptr_t end = UINTPTR_MAX;
   for (size_t i = 0; i < 2; i++) {  // Once round, and nothing is left.

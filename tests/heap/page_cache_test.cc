@@ -146,8 +146,8 @@ TEST(PageBlockTest, ReturnsAsItWas) {
     part.scavenged &= some;
     fixture.pages()->ReturnBlock(part);
     ASSERT_NO_FATAL_FAILURE(fixture.Check());
-    fixture.pages()->ReturnBlock({blocks[i].base, blocks[i].free & ~some,
-                                  blocks[i].scavenged & ~some});
+    fixture.pages()->ReturnBlock(
+        {blocks[i].base, blocks[i].free & ~some, blocks[i].scavenged & ~some});
     ASSERT_NO_FATAL_FAILURE(fixture.Check());
     blocks.erase(blocks.begin() + static_cast<ptrdiff_t>(i));
   }

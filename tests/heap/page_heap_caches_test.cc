@@ -211,8 +211,8 @@ TEST_F(PageHeapCachesTest, CachesTogetherHoldAThirtySecondPart) {
     if (cache.pages.count() > 0) filled++;
   }
   EXPECT_GT(filled, 0u);
-  EXPECT_LE(filled * 64 * 32 * kPageBytes, heap_->stats().span_bytes +
-                                                filled * 64 * kPageBytes);
+  EXPECT_LE(filled * 64 * 32 * kPageBytes,
+            heap_->stats().span_bytes + filled * 64 * kPageBytes);
   ASSERT_NO_FATAL_FAILURE(Check());
   for (HeapCache& cache : caches) heap_->ReturnCache(&cache);
   Check();
