@@ -87,6 +87,7 @@ loam_status loam_heap_stats(loam_heap* heap, loam_stats* stats) {
   stats->background_sweep_ns = s.background_sweep_ns;
   memcpy(stats->pause_histogram, s.cycle.pauses.counts,
          sizeof(stats->pause_histogram));
+  stats->manual_bytes = s.pages.all_manual_bytes();
   return LOAM_OK;
 }
 

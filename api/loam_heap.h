@@ -230,6 +230,31 @@ LOAM_API void loam_external_adjust(loam_mutator* m, int64_t bytes);
 /* Gives free pages back to the OS; returns the bytes given back. */
 LOAM_API size_t loam_heap_release_memory(loam_heap* heap);
 
+/* ---- Pages without objects --------------------------------------------- */
+
+/* Memory for what is not an object but belongs to the heap: a VM's stack, a
+ * table of handles. It counts as committed, so heap_limit bounds it (and a heap
+ * of fixed size has that much less for objects), and it goes with the heap.
+ * `bytes` is rounded up to pages of 8 KiB. The memory is zeroed, and begins at
+ * a multiple of `alignment`, a power of two up to LOAM_PAGES_ALIGNMENT_MAX, and
+ * of 8 KiB at least. It is the caller's until loam_pages_free.
+ *
+ * The collector neither frees these pages nor looks into them: references there
+ * are found if they are registered as roots, or visited by a root provider. One
+ * to such a page is like one to memory outside the heap.
+ *
+ * Any thread, attached or not, in any state; no safepoint, and no collection:
+ * LOAM_OUT_OF_MEMORY says that there is no room now. LOAM_INVALID_ARGUMENT: a
+ * NULL, `bytes` 0, another alignment. */
+#define LOAM_PAGES_ALIGNMENT_MAX ((size_t)64 << 20)
+LOAM_API loam_status loam_pages_allocate(loam_heap* heap, size_t bytes,
+                                         size_t alignment, void** pages);
+
+/* Gives them back, all that one call allocated. Roots in them have been
+ * removed. Any thread. LOAM_INVALID_ARGUMENT: no such pages begin there, or
+ * they have been given back already. */
+LOAM_API loam_status loam_pages_free(loam_heap* heap, void* pages);
+
 /* ---- Finalizers -------------------------------------------------------- */
 
 typedef enum loam_finalizer_mode LOAM_ENUM_TYPE {

@@ -108,11 +108,13 @@ void CheckStoreTarget(Mutator* m, const char* call, const void* object,
   Span* span;
   uintptr_t cell;
   if (!runtime->FindObject(reinterpret_cast<uintptr_t>(object), &span, &cell)) {
-    if (runtime->page_heap()->arena_map().Find(
-            reinterpret_cast<uintptr_t>(object)) != nullptr) {
+    PageHeap* page_heap = runtime->page_heap();
+    const auto base = reinterpret_cast<uintptr_t>(object);
+    if (page_heap->arena_map().Find(base) != nullptr &&
+        !page_heap->IsManual(base)) {
       FatalMisuse("%s: object: no object lives at %p", call, object);
     }
-    return;  // Static data, registered as a root.
+    return;  // Static data or manual pages, registered as a root.
   }
   if (address < cell || address >= cell + span->object_bytes()) {
     const Type* type = span->TypeOf(cell);

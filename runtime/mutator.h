@@ -18,6 +18,7 @@
 #include "runtime/gc/root_set.h"
 #include "runtime/gc/safepoint.h"
 #include "runtime/heap/metadata_allocator.h"
+#include "runtime/heap/page_cache.h"
 #include "runtime/span_class.h"
 
 namespace loam {
@@ -76,6 +77,9 @@ struct Mutator {
   uintptr_t* fresh_objects;
   size_t fresh_count;
   char name[32];
+  // What new spans are made of. Given back at each cycle, and before the
+  // mutator goes.
+  HeapCache heap_cache;
 
   inline AllocationCursor& cursor(SpanClass span_class);
   inline CachedSpan& cached(SpanClass span_class);

@@ -240,6 +240,7 @@ void Runtime::PrepareFork(Mutator* m) {
   StopTheWorld(m);
   // What is left to sweep is swept, so that the child starts with clean lists.
   FlushAndSweep();
+  page_heap_.FlushCaches();
   m->fork_prepared = true;
   ForEachPreparedHeap([](Runtime* runtime) { runtime->types_->LockForFork(); });
   ForEachPreparedHeap([](Runtime* runtime) { runtime->LockForFork(); });

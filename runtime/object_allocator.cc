@@ -121,7 +121,7 @@ void* TryRefill(Mutator* m, SpanClass span_class, const Type* type) {
   const size_t bytes_before =
       cached->span != nullptr ? cached->span->bytes() : 0;
   cached->span = runtime->span_source()->Acquire(
-      ShapeOf(runtime, span_class, type), MayGrow::kYes);
+      ShapeOf(runtime, span_class, type), MayGrow::kYes, &m->heap_cache);
   const size_t bytes = cached->span != nullptr ? cached->span->bytes() : 0;
   // One span for another of the class, mostly: nothing to count.
   if (bytes != bytes_before) {
@@ -161,6 +161,7 @@ void* AllocateLarge(Mutator* m, const Type* type, ScanKind scan, size_t bytes,
   shape.central = runtime->large_central();
   const ScopedFatalContext context(runtime->fatal_context());
   return WithMemory(m, bytes, mode, [&]() -> void* {
+    // Not from the mutator's cache: measured, that costs more than it saves.
     Span* span = runtime->span_source()->AcquireLarge(shape, MayGrow::kYes);
     if (span == nullptr) return nullptr;
     auto* object = reinterpret_cast<void*>(span->base);

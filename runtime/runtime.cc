@@ -251,6 +251,7 @@ void Runtime::ReleaseCachesOf(Mutator* m, CountTypes count_types) {
     }
     cached = {};
   }
+  page_heap_.ReturnCache(&m->heap_cache);
 }
 
 void Runtime::VisitMutators(Tracer* tracer) {

@@ -87,6 +87,19 @@ inline size_t FindFirstClear(const uint64_t* bitmap, size_t from, size_t end) {
   return end;
 }
 
+// Index of the lowest `length` adjacent set bits of a word, or 64; length from
+// 1 to 64.
+constexpr size_t FindRunInWord(uint64_t word, size_t length) {
+  // Bit i: `found` bits from i on are set.
+  size_t found = 1;
+  while (found < length) {
+    const size_t step = found < length - found ? found : length - found;
+    word &= word >> step;
+    found += step;
+  }
+  return word == 0 ? kBitsPerWord : static_cast<size_t>(std::countr_zero(word));
+}
+
 // Set bits of a word. std::popcount is a call into the compiler's library on a
 // processor without the instruction, and the oldest x86-64 has none.
 constexpr unsigned PopCount(uint64_t word) {

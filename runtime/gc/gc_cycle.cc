@@ -113,7 +113,9 @@ void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns,
   measurement.external_bytes = parts_.counters->external_bytes.Get();
   measurement.record_bytes = parts_.page_heap->record_bytes()->Get();
   measurement.committed_bytes = parts_.ledger->committed();
-  measurement.heap_page_bytes = pages.span_bytes + pages.free_page_bytes;
+  // No collection makes manual pages fewer.
+  measurement.heap_page_bytes =
+      pages.span_bytes + pages.free_page_bytes - pages.all_manual_bytes();
   measurement.pause_ns = info.pause_ns;
   measurement.now_ns = now_ns;
   if (parts_.pacer->EndCycle(measurement)) {

@@ -111,7 +111,8 @@ void MarkVerifier::Follow(uintptr_t address) {
   const Span* span = page_heap_->FindSpan(address);
   const size_t index = span == nullptr ? 0 : span->CellIndex(address);
   if (span == nullptr || index >= span->cell_count) {
-    const bool in_heap = page_heap_->arena_map().Find(address) != nullptr;
+    const bool in_heap = page_heap_->arena_map().Find(address) != nullptr &&
+                         !page_heap_->IsManual(address);
     if (in_heap) FailMisuse("refers to memory that holds no object", address);
     const char* other =
         options_.other_heap == nullptr

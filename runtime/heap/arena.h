@@ -22,9 +22,9 @@ struct Arena {
   // release by the page heap, read with acquire anywhere, or relaxed by a
   // marker, which the stop has synchronised.
   std::atomic<Span*> spans[kPagesPerArena];
-  // Bit p: page p is the first of a span in use. Written under the page heap's
-  // lock, relaxed: a PageReclaimer takes them as a hint, and others read them
-  // while no span comes or goes.
+  // Bit p: page p is the first of a span in use. Relaxed: set by whoever makes
+  // the span, cleared under the page heap's lock; read while no spans come and
+  // go.
   std::atomic<uint64_t> page_in_use[kPagesPerArena / kBitsPerWord];
   // Bit p: the span that starts at page p has specials; set and cleared under
   // that span's specials lock, with relaxed atomics, and read when stopped.
@@ -32,9 +32,16 @@ struct Arena {
   // Guarded by the page heap's lock.
   PageChunk chunks[kChunksPerArena];
   // Bytes from here to the arena's end have never been handed out, and are
-  // zero. Handing out lowest addresses first makes that worth knowing. Guarded
-  // by the page heap's lock.
-  uintptr_t zeroed_base;
+  // zero. Handing out lowest addresses first makes that worth knowing. Only
+  // rises, by compare-and-swap, since pages come out of mutators' caches
+  // without a lock. Relaxed: whoever hands a page out again got it through the
+  // page heap's lock from whoever freed it, and so sees what was stored when it
+  // was handed out before.
+  std::atomic<uintptr_t> zeroed_base;
+  // For each page of a manual span, that span. Reserved when the arena gets its
+  // first. Guarded by the page heap's lock.
+  SparseTable<Span*> manual_spans;
+  bool has_manual_spans;
   // Checking only, NULL otherwise: a word for every word of the arena, what
   // went through the store functions; and a bit for every word, the verifier's
   // marks. Written by their owners, see gc/.

@@ -78,13 +78,13 @@ size_t GcBits::ArenasNeeded() const {
   return 3 * (bytes / (kUsableBytes - kMaxBitsBytes) + 1) + 1;
 }
 
-bool GcBits::ReserveFor(size_t cells) {
+bool GcBits::Reserve(size_t bytes) {
   MutexLock lock(&mutex_);
-  reserved_ += BytesFor(cells);
+  reserved_ += bytes;
   while (arena_count_ < ArenasNeeded()) {
     Arena* arena = NewArena();
     if (arena == nullptr) {
-      reserved_ -= BytesFor(cells);
+      reserved_ -= bytes;
       return false;
     }
     arena->link = free_;
@@ -93,9 +93,9 @@ bool GcBits::ReserveFor(size_t cells) {
   return true;
 }
 
-void GcBits::CancelReservation(size_t cells) {
+void GcBits::Cancel(size_t bytes) {
   MutexLock lock(&mutex_);
-  reserved_ -= BytesFor(cells);
+  reserved_ -= bytes;
 }
 
 void GcBits::Unreserve(size_t bytes) {

@@ -41,9 +41,14 @@ class GcBits {
 
   // Buys room for the bits of a span of `cells` cells, in every epoch from now
   // on. False when out of memory.
-  [[nodiscard]] bool ReserveFor(size_t cells) LOAM_EXCLUDES(mutex_);
+  [[nodiscard]] bool ReserveFor(size_t cells) {
+    return Reserve(BytesFor(cells));
+  }
   // The span was not made after all, and took no bits.
-  void CancelReservation(size_t cells) LOAM_EXCLUDES(mutex_);
+  void CancelReservation(size_t cells) { Cancel(BytesFor(cells)); }
+  // The same for several spans at once, which need so many bytes together.
+  [[nodiscard]] bool Reserve(size_t bytes) LOAM_EXCLUDES(mutex_);
+  void Cancel(size_t bytes) LOAM_EXCLUDES(mutex_);
   // Spans that needed so many bytes are gone. Their bits stay readable for the
   // rest of their epochs.
   void Unreserve(size_t bytes) LOAM_EXCLUDES(mutex_);

@@ -98,6 +98,51 @@ void PageAllocator::Free(uintptr_t address, size_t pages) {
   search_address_ = std::min(search_address_, address);
 }
 
+PageBlock PageAllocator::TakeBlock(size_t pages, size_t least) {
+  const uintptr_t run = Find(pages);
+  if (run == 0) return {};
+  PageBlock block;
+  block.base = AlignDown(run, PageBlock::kBytes);
+  if (run + pages * kPageBytes > block.base + PageBlock::kBytes) return {};
+  Arena* arena = arena_map_->Find(block.base);
+  const size_t chunk_index = Arena::ChunkIndex(block.base);
+  PageChunk& chunk = arena->chunks[chunk_index];
+  const size_t word =
+      Arena::PageIndex(block.base) % kPagesPerChunk / kBitsPerWord;
+  block.free = ~chunk.allocated[word];
+  if (PopCount(block.free) < least) return {};
+  block.scavenged = chunk.scavenged[word] & block.free;
+  chunk.allocated[word] = ~uint64_t{0};
+  chunk.scavenged[word] = 0;
+  arena->summaries[chunk_index] = chunk.Summarize();
+  const uintptr_t end = block.base + PageBlock::kBytes;
+  summaries_.Update(block.base, end);
+  free_pages_ -= PopCount(block.free);
+  free_committed_pages_ -= PopCount(block.free & ~block.scavenged);
+  // If the lowest free page was in the block, none is left in it.
+  if (search_address_ >= block.base && search_address_ < end) {
+    search_address_ = end;
+  }
+  return block;
+}
+
+void PageAllocator::ReturnBlock(const PageBlock& block) {
+  if (block.free == 0) return;
+  Arena* arena = arena_map_->Find(block.base);
+  const size_t chunk_index = Arena::ChunkIndex(block.base);
+  PageChunk& chunk = arena->chunks[chunk_index];
+  const size_t word =
+      Arena::PageIndex(block.base) % kPagesPerChunk / kBitsPerWord;
+  chunk.allocated[word] &= ~block.free;
+  chunk.scavenged[word] |= block.scavenged;
+  arena->summaries[chunk_index] = chunk.Summarize();
+  summaries_.Update(block.base, block.base + PageBlock::kBytes);
+  free_pages_ += PopCount(block.free);
+  free_committed_pages_ += PopCount(block.free & ~block.scavenged);
+  search_address_ = std::min(
+      search_address_, block.base + std::countr_zero(block.free) * kPageBytes);
+}
+
 size_t PageAllocator::ArenasBelow(uintptr_t address) const {
   size_t low = 0;
   size_t high = arena_count_;

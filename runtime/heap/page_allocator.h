@@ -15,6 +15,7 @@
 
 #include "runtime/heap/arena.h"
 #include "runtime/heap/metadata_allocator.h"
+#include "runtime/heap/page_cache.h"
 #include "runtime/heap/page_summary_tree.h"
 
 namespace loam {
@@ -37,11 +38,23 @@ class PageAllocator {
 
   // The lowest run of `pages` free pages, or 0. Allocates nothing.
   uintptr_t Find(size_t pages);
+  // The same, at a multiple of `alignment` bytes, a power of two of whole
+  // pages.
+  uintptr_t FindAligned(size_t pages, size_t alignment) const {
+    return summaries_.FindAligned(pages, alignment, search_address_);
+  }
   // How many of those pages are scavenged.
   size_t CountScavenged(uintptr_t address, size_t pages) const;
   // Marks a run allocated, and none of it scavenged.
   void Allocate(uintptr_t address, size_t pages);
   void Free(uintptr_t address, size_t pages);
+
+  // Takes all free pages of the block in which the lowest run of `pages` lies,
+  // for a mutator's cache; none if there is no such run, or it lies in two
+  // blocks, or fewer than `least` pages of the block are free.
+  PageBlock TakeBlock(size_t pages, size_t least);
+  // Pages of a block that was taken are free again, as they were.
+  void ReturnBlock(const PageBlock& block);
 
   // Hands every run of free committed pages, up to `max_pages` in all and from
   // the highest addresses down, to decommit(address, pages), and marks them

@@ -1,7 +1,6 @@
 #include "runtime/heap/page_heap.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "runtime/base/fatal.h"
 #include "runtime/heap/os_memory.h"
@@ -42,6 +41,7 @@ PageHeap::~PageHeap() {
   for (size_t a = 0; a < pages_.arena_count(); a++) {
     Arena* arena = pages_.arena(a);
     os::Release(arena->base, kArenaBytes);
+    if (arena->has_manual_spans) arena->manual_spans.Release();
     if (arena->store_shadow != nullptr) {
       os::Release(reinterpret_cast<uintptr_t>(arena->store_shadow),
                   kArenaBytes);
@@ -59,37 +59,62 @@ PageHeap::~PageHeap() {
 }
 
 Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
-                             bool may_grow) {
+                             bool may_grow, HeapCache* cache) {
   const size_t span_bytes = shape.pages * kPageBytes;
   const size_t usable = shape.scan == ScanKind::kBitmap
                             ? span_bytes - 2 * (span_bytes / 64)
                             : span_bytes;
   const size_t cells = usable / shape.cell_bytes;
-  if (!gc_bits_.ReserveFor(cells)) return nullptr;
+  const size_t bits_bytes = GcBits::BytesFor(cells);
+  NewPages pages;
   Span* span = nullptr;
-  {
-    MutexLock lock(&mutex_);
-    span = span_pool_.Take();
-    const uintptr_t base =
-        span == nullptr ? 0 : AllocatePages(shape.pages, may_grow);
-    if (base == 0) {
-      if (span != nullptr) span_pool_.Give(span);
-    } else {
-      span->base = base;
-      span->need_zero = NeedsZero(base, shape.pages);
-      span_pages_ += shape.pages;
-      Arena* arena = arena_map_.Find(base);
-      const size_t page = Arena::PageIndex(base);
-      arena->page_in_use[page / kBitsPerWord].fetch_or(
-          BitMask(page), std::memory_order_relaxed);
-    }
-    if (base == 0) span = nullptr;
+  if (cache != nullptr) {
+    span = TakeCached(cache, shape.pages, bits_bytes, &pages);
+    if (span == nullptr) BuyBits(cache);
   }
   if (span == nullptr) {
-    gc_bits_.CancelReservation(cells);
-    return nullptr;
+    const bool has_bits = cache != nullptr && cache->bits_bytes >= bits_bytes;
+    if (has_bits) {
+      cache->bits_bytes -= bits_bytes;
+    } else if (!gc_bits_.Reserve(bits_bytes)) {
+      return nullptr;
+    }
+    span = TakeLocked(cache, shape.pages, may_grow, &pages);
+    if (span == nullptr) {
+      if (has_bits) {
+        cache->bits_bytes += bits_bytes;
+      } else {
+        gc_bits_.Cancel(bits_bytes);
+      }
+      return nullptr;
+    }
   }
-  // Nobody else can see the span until its pages point to it.
+  SetUpSpan(span, pages, shape, cells, generation);
+  return span;
+}
+
+Span* PageHeap::TakeLocked(HeapCache* cache, size_t page_count, bool may_grow,
+                           NewPages* pages) {
+  MutexLock lock(&mutex_);
+  Span* span = span_pool_.Take();
+  if (span == nullptr) return nullptr;
+  if (cache != nullptr && FillCache(cache, page_count)) {
+    const PageCache::Run run = cache->pages.Take(page_count);
+    *pages = Handed(run.address, page_count, run.scavenged_pages);
+    return span;
+  }
+  *pages = AllocatePages(page_count, kPageBytes, may_grow);
+  if (pages->address != 0) return span;
+  span_pool_.Give(span);
+  return nullptr;
+}
+
+// Nobody else can see the span until its pages point to it.
+void PageHeap::SetUpSpan(Span* span, const NewPages& pages,
+                         const SpanShape& shape, size_t cells,
+                         uint32_t generation) {
+  span->base = pages.address;
+  span->need_zero = pages.need_zero;
   span->set_mark_bits(gc_bits_.New(cells));
   span->set_alloc_bits(NoBits());
   span->cell_bytes = shape.cell_bytes;
@@ -120,7 +145,11 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
     Arena* arena = arena_map_.Find(page);
     arena->spans[Arena::PageIndex(page)].store(span, std::memory_order_release);
   }
-  return span;
+  const size_t page = Arena::PageIndex(span->base);
+  arena_map_.Find(span->base)
+      ->page_in_use[page / kBitsPerWord]
+      .fetch_or(uint64_t{1} << (page % kBitsPerWord),
+                std::memory_order_relaxed);
 }
 
 void PageHeap::FreeSpans(Span* const* spans, size_t count) {
@@ -148,26 +177,52 @@ void PageHeap::FreePagesOf(Span* span) {
     arena->spans[Arena::PageIndex(page)].store(nullptr,
                                                std::memory_order_release);
   }
-  Arena* arena = arena_map_.Find(span->base);
-  const size_t page = Arena::PageIndex(span->base);
-  arena->page_in_use[page / kBitsPerWord].fetch_and(~BitMask(page),
-                                                    std::memory_order_relaxed);
+  const size_t first = Arena::PageIndex(span->base);
+  arena_map_.Find(span->base)
+      ->page_in_use[first / kBitsPerWord]
+      .fetch_and(~BitMask(first),
+                 std::memory_order_relaxed);
   pages_.Free(span->base, span->page_count);
   span_pages_ -= span->page_count;
+  DecideAboutCaches();
   freed_spans_++;
   span_pool_.Give(span);
 }
 
-uintptr_t PageHeap::AllocatePages(size_t pages, bool may_grow) {
-  const uint64_t max_bytes = max_heap_bytes_.load(std::memory_order_relaxed);
-  const uint64_t used_bytes =
-      (span_pages_ + pages) * kPageBytes + record_bytes_.Get();
-  if (used_bytes > max_bytes) return 0;
-  uintptr_t base = pages_.Find(pages);
-  if (base == 0) {
-    if (!may_grow || !Grow(pages)) return 0;
-    base = pages_.Find(pages);
+PageHeap::NewPages PageHeap::AllocatePages(size_t pages, size_t alignment,
+                                           bool may_grow) {
+  if (max_heap_bytes_.load(std::memory_order_relaxed) != UINT64_MAX) {
+    FlushAllPages();
   }
+  if (BytesWith(pages) > max_heap_bytes_.load(std::memory_order_relaxed)) {
+    return {};
+  }
+  size_t scavenged = 0;
+  uintptr_t base = TakeRun(pages, alignment, &scavenged);
+  if (base == 0 && may_grow) {
+    // Any run of so many pages has an aligned one inside.
+    if (FindRun(pages, alignment) == 0) {
+      (void)Grow(pages + alignment / kPageBytes - 1);
+    }
+    base = TakeRun(pages, alignment, &scavenged);
+    // What caches hold is as free as other pages when there are no others.
+    if (base == 0 && FlushAllPages()) {
+      base = TakeRun(pages, alignment, &scavenged);
+    }
+  }
+  if (base == 0) return {};
+  span_pages_ += pages;
+  DecideAboutCaches();
+  return Handed(base, pages, scavenged);
+}
+
+uintptr_t PageHeap::TakeRun(size_t pages, size_t alignment,
+                            size_t* scavenged_pages) {
+  const uint64_t max_bytes = max_heap_bytes_.load(std::memory_order_relaxed);
+  const uint64_t used_bytes = BytesWith(pages);
+  if (used_bytes > max_bytes) return 0;
+  const uintptr_t base = FindRun(pages, alignment);
+  if (base == 0) return 0;
   size_t scavenged = pages_.CountScavenged(base, pages);
   // Free pages in the wrong place count too.
   const uint64_t room = (max_bytes - used_bytes) / kPageBytes;
@@ -188,20 +243,31 @@ uintptr_t PageHeap::AllocatePages(size_t pages, bool may_grow) {
     }
   }
   pages_.Allocate(base, pages);
+  *scavenged_pages = scavenged;
   return base;
 }
 
-// Whether these pages, just allocated, may hold old data. Must be asked at
-// every allocation, since it moves zeroed_base on.
+// What a scavenged page holds is zero, however often it was used before.
+PageHeap::NewPages PageHeap::Handed(uintptr_t address, size_t pages,
+                                    size_t scavenged) {
+  const bool needs_zero = NeedsZero(address, pages);
+  return {address, needs_zero && scavenged < pages};
+}
+
+// Whether these pages, just allocated, have been handed out before. Must be
+// asked at every allocation, since it moves zeroed_base on.
 bool PageHeap::NeedsZero(uintptr_t address, size_t pages) {
   bool needs_zero = false;
   const uintptr_t end = address + pages * kPageBytes;
   while (address < end) {
     Arena* arena = arena_map_.Find(address);
-    const uintptr_t arena_end = arena->base + kArenaBytes;
-    const uintptr_t part_end = end < arena_end ? end : arena_end;
-    if (address < arena->zeroed_base) needs_zero = true;
-    if (part_end > arena->zeroed_base) arena->zeroed_base = part_end;
+    const uintptr_t part_end = std::min(end, arena->base + kArenaBytes);
+    uintptr_t zeroed = arena->zeroed_base.load(std::memory_order_relaxed);
+    if (address < zeroed) needs_zero = true;
+    while (part_end > zeroed &&
+           !arena->zeroed_base.compare_exchange_weak(
+               zeroed, part_end, std::memory_order_relaxed)) {
+    }
     address = part_end;
   }
   return needs_zero;
@@ -209,6 +275,7 @@ bool PageHeap::NeedsZero(uintptr_t address, size_t pages) {
 
 size_t PageHeap::ReleaseFreePages(size_t max_bytes) {
   MutexLock lock(&mutex_);
+  FlushAllPages();
   const size_t pages = ReleasePages(max_bytes / kPageBytes);
   // Whoever is short of memory wants what the scavenger has at hand, too.
   const size_t scavenging = scavenging_pages_;
@@ -242,7 +309,8 @@ size_t PageHeap::ScavengeBelow(uintptr_t* end) {
 
 uint64_t PageHeap::heap_page_bytes() {
   MutexLock lock(&mutex_);
-  return (span_pages_ + scavenging_pages_ + pages_.free_committed_pages()) *
+  return (span_pages_ - AllManualPages() + scavenging_pages_ +
+          pages_.free_committed_pages()) *
          kPageBytes;
 }
 
@@ -253,7 +321,10 @@ void PageHeap::ReleaseExcess() {
 
 void PageHeap::ReleaseExcessPages() {
   const uint64_t excess = ledger_->excess();
-  if (excess > 0) ReleasePages(DivideRoundingUp(excess, kPageBytes));
+  if (excess == 0) return;
+  FlushAllPages();
+  // Which may have made it less.
+  ReleasePages(DivideRoundingUp(ledger_->excess(), kPageBytes));
 }
 
 size_t PageHeap::ReleasePages(size_t max_pages) {
@@ -274,61 +345,6 @@ PageChunk PageHeap::CopyChunk(const Arena& arena, size_t chunk,
     *grown_pages = (std::max(grow_next_, base) - base) / kPageBytes;
   }
   return arena.chunks[chunk];
-}
-
-PageHeapStats PageHeap::stats() {
-  MutexLock lock(&mutex_);
-  PageHeapStats stats;
-  stats.memory = ledger_->counts();
-  stats.span_bytes = span_pages_ * kPageBytes;
-  stats.free_page_bytes =
-      (pages_.free_committed_pages() + scavenging_pages_) * kPageBytes;
-  stats.released_bytes =
-      (pages_.free_pages() - pages_.free_committed_pages()) * kPageBytes;
-  stats.reserved_bytes =
-      pages_.arena_count() * kArenaBytes + address_space_.linear_left();
-  stats.mapped_bytes = mapped_bytes_;
-  stats.spans = span_pool_.in_use();
-  stats.freed_spans = freed_spans_;
-  return stats;
-}
-
-bool PageHeap::CheckPages(char* problem, size_t problem_bytes) {
-  MutexLock lock(&mutex_);
-  return pages_.CheckInvariants(problem, problem_bytes);
-}
-
-bool PageHeap::CheckInvariants(char* problem, size_t problem_bytes) {
-  MutexLock lock(&mutex_);
-  if (!pages_.CheckInvariants(problem, problem_bytes)) return false;
-  uint64_t pages = 0;
-  uint64_t spans = 0;
-  bool ok = true;
-  ForEachSpan([&](const Span* span) {
-    if (span == nullptr ||
-        span->state.load(std::memory_order_relaxed) != SpanState::kInUse) {
-      snprintf(problem, problem_bytes, "a page in use belongs to no span");
-      ok = false;
-      return;
-    }
-    pages += span->page_count;
-    spans++;
-    for (size_t i = 0; i < span->page_count; i++) {
-      if (arena_map_.FindSpan(span->base + i * kPageBytes) != span) {
-        snprintf(problem, problem_bytes, "span %p: page %zu points elsewhere",
-                 static_cast<const void*>(span), i);
-        ok = false;
-      }
-    }
-  });
-  if (ok && (pages != span_pages_ || spans != span_pool_.in_use())) {
-    snprintf(problem, problem_bytes,
-             "spans: %zu of %zu pages found, %zu of %zu counted",
-             static_cast<size_t>(spans), static_cast<size_t>(pages),
-             span_pool_.in_use(), static_cast<size_t>(span_pages_));
-    ok = false;
-  }
-  return ok;
 }
 
 }  // namespace loam

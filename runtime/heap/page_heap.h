@@ -19,6 +19,7 @@
 #include "runtime/heap/heap_counters.h"
 #include "runtime/heap/metadata_allocator.h"
 #include "runtime/heap/page_allocator.h"
+#include "runtime/heap/page_cache.h"
 #include "runtime/heap/span.h"
 
 namespace loam {
@@ -37,13 +38,20 @@ struct PageHeapOptions {
 // At one moment: committed - metadata = span_bytes + free_page_bytes.
 struct PageHeapStats {
   MemoryCounts memory;
-  uint64_t span_bytes;
-  uint64_t free_page_bytes;  // committed, in no span
+  uint64_t span_bytes;       // manual spans included
+  uint64_t free_page_bytes;  // committed, in no span; in a cache perhaps
   uint64_t released_bytes;   // free pages given back, or not used yet
   uint64_t reserved_bytes;   // address space of arenas and for arenas
   uint64_t mapped_bytes;     // of arenas, readable and writable
-  uint64_t spans;
+  uint64_t spans;            // that hold objects
   uint64_t freed_spans;
+  uint64_t manual_bytes[kManualUses];  // by ManualUse
+
+  uint64_t all_manual_bytes() const {
+    uint64_t bytes = 0;
+    for (uint64_t of_use : manual_bytes) bytes += of_use;
+    return bytes;
+  }
 };
 
 class PageHeap {
@@ -60,7 +68,13 @@ class PageHeap {
   // sweepgen is `generation`. With `may_grow` false only pages that the heap
   // has already are used. NULL when there are none, or out of memory.
   Span* AllocateSpan(const SpanShape& shape, uint32_t generation, bool may_grow)
-      LOAM_EXCLUDES(mutex_);
+      LOAM_EXCLUDES(mutex_) {
+    return AllocateSpan(shape, generation, may_grow, nullptr);
+  }
+  // The same; takes small spans from the caller's cache, which it fills, if the
+  // heap is large enough to afford caches.
+  Span* AllocateSpan(const SpanShape& shape, uint32_t generation, bool may_grow,
+                     HeapCache* cache) LOAM_EXCLUDES(mutex_);
 
   // Takes back a span that no list, cache or sweeper refers to. Its pages go
   // back to the OS while more is committed than the ledger's limit.
@@ -68,8 +82,30 @@ class PageHeap {
   // The same for several, which costs less.
   void FreeSpans(Span* const* spans, size_t count) LOAM_EXCLUDES(mutex_);
 
+  // ---- Caches (page_heap_caches.cc)
+
+  // Gives back all that a cache holds. Its owner only, or the world is stopped;
+  // before the cache goes, at the latest.
+  void ReturnCache(HeapCache* cache) LOAM_EXCLUDES(mutex_);
+  // Gives back the pages in all caches.
+  void FlushCaches() LOAM_EXCLUDES(mutex_);
+
+  // ---- Manual spans (page_heap_manual.cc)
+
+  // Zeroed pages that hold no objects, at a multiple of `alignment` bytes, a
+  // power of two up to kArenaBytes; 0 when out of memory. They are the caller's
+  // until FreeManual or the heap's end, and nobody else looks at them.
+  uintptr_t AllocateManual(size_t pages, size_t alignment, ManualUse use)
+      LOAM_EXCLUDES(mutex_);
+  // Pages of one AllocateManual. False if they are not.
+  bool FreeManual(uintptr_t address, ManualUse use) LOAM_EXCLUDES(mutex_);
+  // Whether an address lies in a manual span.
+  bool IsManual(uintptr_t address) LOAM_EXCLUDES(mutex_);
+
+  // ---- Size
+
   // Spans and free pages never take more than this (the fixed-size policy),
-  // less what records about objects take.
+  // less what records about objects take. Such a heap has no caches.
   void set_max_heap_bytes(uint64_t bytes) {
     max_heap_bytes_.store(bytes, std::memory_order_relaxed);
   }
@@ -81,9 +117,9 @@ class PageHeap {
   // lowers *end to where it has come; returns how many bytes, 0 when there are
   // none below. Without the lock while the OS works.
   size_t ScavengeBelow(uintptr_t* end) LOAM_EXCLUDES(mutex_);
-  // Committed pages, in spans and free. At one moment.
+  // Committed pages, in spans that hold objects and free. At one moment.
   uint64_t heap_page_bytes() LOAM_EXCLUDES(mutex_);
-  // Pages of spans.
+  // Pages of spans, and in caches.
   uint64_t span_pages() LOAM_EXCLUDES(mutex_) {
     MutexLock lock(&mutex_);
     return span_pages_;
@@ -171,8 +207,53 @@ class PageHeap {
   bool GrowBy(size_t bytes) LOAM_REQUIRES(mutex_);
   bool AddArenas(size_t bytes) LOAM_REQUIRES(mutex_);
   bool AddArena(uintptr_t base) LOAM_REQUIRES(mutex_);
-  uintptr_t AllocatePages(size_t pages, bool may_grow) LOAM_REQUIRES(mutex_);
-  bool NeedsZero(uintptr_t address, size_t pages) LOAM_REQUIRES(mutex_);
+  // Pages on their way to a span.
+  struct NewPages {
+    uintptr_t address = 0;  // 0: there are none
+    bool need_zero = false;
+  };
+  // `alignment` a power of two, in bytes, from a page on.
+  NewPages AllocatePages(size_t pages, size_t alignment, bool may_grow)
+      LOAM_REQUIRES(mutex_);
+  // That count against max_heap_bytes_, if so many pages are added.
+  uint64_t BytesWith(size_t pages) const LOAM_REQUIRES(mutex_) {
+    return (span_pages_ + pages) * kPageBytes + record_bytes_.Get();
+  }
+  // 0: there is none, or it cannot be committed.
+  uintptr_t TakeRun(size_t pages, size_t alignment, size_t* scavenged)
+      LOAM_REQUIRES(mutex_);
+  uintptr_t FindRun(size_t pages, size_t alignment) LOAM_REQUIRES(mutex_) {
+    return alignment <= kPageBytes ? pages_.Find(pages)
+                                   : pages_.FindAligned(pages, alignment);
+  }
+  NewPages Handed(uintptr_t address, size_t pages, size_t scavenged);
+  bool NeedsZero(uintptr_t address, size_t pages);
+  void SetUpSpan(Span* span, const NewPages& pages, const SpanShape& shape,
+                 size_t cells, uint32_t generation);
+  // span_pages_ has changed, or filled_caches_.
+  void DecideAboutCaches() LOAM_REQUIRES(mutex_);
+
+  // A record with its cells' bits bought, and its pages; NULL if the cache does
+  // not have them all. No lock.
+  Span* TakeCached(HeapCache* cache, size_t page_count, size_t bits_bytes,
+                   NewPages* pages);
+  // The record and its pages, from the cache after filling it, or past it.
+  Span* TakeLocked(HeapCache* cache, size_t page_count, bool may_grow,
+                   NewPages* pages) LOAM_EXCLUDES(mutex_);
+  void BuyBits(HeapCache* cache);
+  // Whether the cache has a run of so many pages now.
+  bool FillCache(HeapCache* cache, size_t page_count) LOAM_REQUIRES(mutex_);
+  bool FillPages(HeapCache* cache, size_t page_count) LOAM_REQUIRES(mutex_);
+  void FlushPages(HeapCache* cache) LOAM_REQUIRES(mutex_);
+  // Returns whether there were any.
+  bool FlushAllPages() LOAM_REQUIRES(mutex_);
+  size_t CachedPages() LOAM_REQUIRES(mutex_);
+  size_t CachedSpans() LOAM_REQUIRES(mutex_);
+
+  bool SetManual(uintptr_t address, size_t pages, Span* span)
+      LOAM_REQUIRES(mutex_);
+  bool CheckManual(char* problem, size_t problem_bytes) LOAM_REQUIRES(mutex_);
+  uint64_t AllManualPages() const LOAM_REQUIRES(mutex_);
 
   MemoryLedger* const ledger_;
   PersistentAllocator* const persistent_;
@@ -196,7 +277,16 @@ class PageHeap {
   uintptr_t grow_next_ LOAM_GUARDED_BY(mutex_) = 0;
   uintptr_t grow_limit_ LOAM_GUARDED_BY(mutex_) = 0;
   uint64_t mapped_bytes_ LOAM_GUARDED_BY(mutex_) = 0;  // grown into
+  // Pages in spans of any kind, and in caches.
   uint64_t span_pages_ LOAM_GUARDED_BY(mutex_) = 0;
+  uint64_t manual_pages_[kManualUses] LOAM_GUARDED_BY(mutex_) = {};
+  uint64_t manual_spans_ LOAM_GUARDED_BY(mutex_) = 0;
+  // Caches that hold anything, and how many of them may hold pages.
+  HeapCache* caches_ LOAM_GUARDED_BY(mutex_) = nullptr;
+  size_t filled_caches_ LOAM_GUARDED_BY(mutex_) = 0;
+  // Whether it is worth asking for the lock to fill a cache. Written under
+  // mutex_; relaxed: a hint.
+  std::atomic<bool> may_fill_caches_{false};
   // On their way back to the OS, outside the lock: free, and committed still.
   uint64_t scavenging_pages_ LOAM_GUARDED_BY(mutex_) = 0;
   ConditionVariable scavenged_;  // scavenging_pages_ has fallen

@@ -119,7 +119,7 @@ bool PageHeap::AddArena(uintptr_t base) {
     if (arena->store_shadow == nullptr) return false;
   }
   arena->base = base;
-  arena->zeroed_base = base;
+  arena->zeroed_base.store(base, std::memory_order_relaxed);
   if (!pages_.AddArena(arena)) {
     if (arena->store_shadow != nullptr) {
       os::Release(reinterpret_cast<uintptr_t>(arena->store_shadow),

@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/heap/arena.h"
 #include "runtime/heap/heap_constants.h"
 #include "runtime/heap/metadata_allocator.h"
 #include "runtime/heap/page_summary.h"
@@ -60,6 +61,12 @@ class PageSummaryTree {
   // No page below `from` is free.
   Place Find(size_t pages, uintptr_t from) const;
 
+  // The lowest `pages` free pages that begin at a multiple of `alignment`
+  // bytes, a power of two of whole pages; 0: there are none. The same
+  // condition.
+  uintptr_t FindAligned(const ArenaMap& arenas, size_t pages, size_t alignment,
+                        uintptr_t from) const;
+
   // What an entry covers.
   static constexpr size_t Shift(size_t level) {
     return kLeafShift + 3 * (kLeafLevel - level);
@@ -74,6 +81,10 @@ class PageSummaryTree {
   PageSummary MergeChildren(size_t level, size_t index) const {
     return PageSummary::Merge(Children(level, index), kChildren,
                               PagesEach(level + 1));
+  }
+  // The kChildren below an entry that is no leaf.
+  const PageSummary* Children(size_t level, size_t index) const {
+    return &at(level + 1, index * kChildren);
   }
 
  private:
@@ -90,11 +101,6 @@ class PageSummaryTree {
   }
   PageSummary& at(size_t level, size_t index) const {
     return entries_.at(FirstEntry(level) + index);
-  }
-
-  // Of an entry that is no leaf.
-  const PageSummary* Children(size_t level, size_t index) const {
-    return &at(level + 1, index * kChildren);
   }
 
   SparseTable<PageSummary> entries_;

@@ -6,6 +6,10 @@
 //   kInUse   holds objects; the pages' entries in the arena point here.
 //            Owned by a mutator's cache (sweepgen h+1, h+3), by a sweeper
 //            (h-1), or by a central list (h-2, h)
+//   kManual  holds no objects: pages that somebody asked for by themselves
+//            (PageHeap::AllocateManual), and owns until they are given back.
+//            The pages' entries are NULL, so that nobody takes what lies there
+//            for an object; only base, page_count and size_class mean anything
 //
 // A span record is never zeroed when it is taken again: a sweeper that still
 // holds a stale pointer must find a sweepgen that it cannot acquire.
@@ -28,7 +32,14 @@ namespace loam {
 class CentralSpanList;
 struct Special;
 
-enum class SpanState : uint8_t { kFree = 0, kInUse = 1 };
+enum class SpanState : uint8_t { kFree = 0, kInUse = 1, kManual = 2 };
+
+// What the pages of a manual span are for; counted apart.
+enum class ManualUse : uint8_t {
+  kEmbedder,    // loam_pages_allocate
+  kWorkBuffer,  // of the collector; none yet (docs/page_heap.md)
+};
+constexpr size_t kManualUses = 2;
 
 // What a span's cells hold, and where the type and layout of an object are.
 enum class SpanKind : uint8_t {
@@ -89,7 +100,7 @@ struct alignas(64) Span {
   std::atomic<SpanState> state;  // release when set, acquire when tested
   SpanListId list_id;            // guarded by central's lock
   SpinLock specials_lock;        // guards specials
-  uint8_t size_class;            // classed kinds only
+  uint8_t size_class;            // classed kinds; kManual: the ManualUse
   uint32_t page_count;
   // Cells with an object in them, when the span was last swept or given back by
   // a cache; all of them while it is cached. Owned like the span.

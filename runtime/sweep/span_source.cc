@@ -42,17 +42,18 @@ Span* SpanSource::TakeCentral(CentralSpanList* central, uint32_t generation) {
   return nullptr;
 }
 
-Span* SpanSource::Acquire(const SpanShape& shape, MayGrow may_grow) {
+Span* SpanSource::Acquire(const SpanShape& shape, MayGrow may_grow,
+                          HeapCache* cache) {
   const uint32_t generation = sweeper_->generation();
   sweeper_->Register(shape);
   Span* span = TakeCentral(shape.central, generation);
-  if (span == nullptr) span = TakePages(shape, generation, may_grow);
+  if (span == nullptr) span = TakePages(shape, generation, may_grow, cache);
   if (span == nullptr) {
     // What is not swept yet, or being swept at this moment by others, is
     // cheaper than a collection.
     sweeper_->SweepAllAndWait();
     span = TakeCentral(shape.central, generation);
-    if (span == nullptr) span = TakePages(shape, generation, may_grow);
+    if (span == nullptr) span = TakePages(shape, generation, may_grow, cache);
   }
   if (span == nullptr) return nullptr;
   Cache(span, generation);
@@ -64,17 +65,18 @@ Span* SpanSource::Acquire(const SpanShape& shape, MayGrow may_grow) {
 // grow while dead pages wait, then more of them until there is a run of free
 // pages, and then the heap grows if it may.
 Span* SpanSource::TakePages(const SpanShape& shape, uint32_t generation,
-                            MayGrow may_grow) {
+                            MayGrow may_grow, HeapCache* cache) {
   const size_t max_chunks = shape.pages < kLargePages ? kChunkBudget : SIZE_MAX;
   bool more =
       !sweeper_->is_drained() && sweeper_->Reclaim(shape.pages, max_chunks);
   while (more) {
     Span* span =
-        page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false);
+        page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false, cache);
     if (span != nullptr) return span;
     more = sweeper_->Reclaim(shape.pages, max_chunks) && max_chunks == SIZE_MAX;
   }
-  return page_heap_->AllocateSpan(shape, generation, may_grow == MayGrow::kYes);
+  return page_heap_->AllocateSpan(shape, generation, may_grow == MayGrow::kYes,
+                                  cache);
 }
 
 void SpanSource::Release(Span* span) {
@@ -104,13 +106,14 @@ void SpanSource::Release(Span* span) {
   span->central->PushSwept(span, free_cells == 0, generation);
 }
 
-Span* SpanSource::AcquireLarge(const SpanShape& shape, MayGrow may_grow) {
+Span* SpanSource::AcquireLarge(const SpanShape& shape, MayGrow may_grow,
+                               HeapCache* cache) {
   sweeper_->Register(shape);
   const uint32_t generation = sweeper_->generation();
-  Span* span = TakePages(shape, generation, may_grow);
+  Span* span = TakePages(shape, generation, may_grow, cache);
   if (span == nullptr) {
     sweeper_->SweepAllAndWait();
-    span = TakePages(shape, generation, may_grow);
+    span = TakePages(shape, generation, may_grow, cache);
   }
   if (span == nullptr) return nullptr;
   span->set_free_index(1);

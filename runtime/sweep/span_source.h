@@ -26,19 +26,22 @@ class SpanSource {
       : page_heap_(page_heap), sweeper_(sweeper), counters_(counters) {}
 
   // A span with free cells, now cached: owned by the caller until Release. Its
-  // free cells count as handed out. NULL when out of memory.
-  Span* Acquire(const SpanShape& shape, MayGrow may_grow);
+  // free cells count as handed out. NULL when out of memory. `cache`, which may
+  // be NULL, is the caller's.
+  Span* Acquire(const SpanShape& shape, MayGrow may_grow,
+                HeapCache* cache = nullptr);
 
   // Gives a cached span back. Its cursor has been flushed, so free_index tells
   // what was used. A span that went stale is swept on the way.
   void Release(Span* span);
 
   // A span of one cell, holding an object; on its central list already.
-  Span* AcquireLarge(const SpanShape& shape, MayGrow may_grow);
+  Span* AcquireLarge(const SpanShape& shape, MayGrow may_grow,
+                     HeapCache* cache = nullptr);
 
  private:
   Span* TakePages(const SpanShape& shape, uint32_t generation,
-                  MayGrow may_grow);
+                  MayGrow may_grow, HeapCache* cache);
   // From the central list, sweeping if need be; NULL if that has none.
   Span* TakeCentral(CentralSpanList* central, uint32_t generation);
   Span* Cache(Span* span, uint32_t generation);

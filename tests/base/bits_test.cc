@@ -1,5 +1,6 @@
 #include "runtime/base/bits.h"
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -124,6 +125,38 @@ Bitmap RandomBitmap(TestRandom* random) {
     }
   }
   return bitmap;
+}
+
+size_t SlowFindRun(uint64_t word, size_t length) {
+  for (size_t at = 0; at + length <= 64; at++) {
+    if ((word >> at & LowBits(length)) == LowBits(length)) return at;
+  }
+  return 64;
+}
+
+TEST(BitsTest, FindsRunsOfEveryWidthInAWord) {
+  TestRandom random;
+  SCOPED_TRACE(random.Describe());
+  for (size_t length = 1; length <= 64; length++) {
+    const uint64_t run = LowBits(length);
+    EXPECT_EQ(FindRunInWord(0, length), 64u);
+    EXPECT_EQ(FindRunInWord(~uint64_t{0}, length), 0u);
+    EXPECT_EQ(FindRunInWord(LowBits(length - 1), length), 64u) << length;
+    for (size_t at = 0; at + length <= 64; at++) {
+      EXPECT_EQ(FindRunInWord(run << at, length), at) << length;
+      // One that is too short, right before it.
+      if (at >= 2) {
+        const uint64_t before = LowBits(std::min(at - 1, length - 1));
+        EXPECT_EQ(FindRunInWord(run << at | before, length), at) << length;
+      }
+    }
+    for (int i = 0; i < 200; i++) {
+      uint64_t word = random.Next();
+      for (size_t n = random.Below(5); n > 0; n--) word |= random.Next();
+      EXPECT_EQ(FindRunInWord(word, length), SlowFindRun(word, length))
+          << std::hex << word << std::dec << ", " << length;
+    }
+  }
 }
 
 TEST(BitsTest, RandomRangesAgreeWithBitByBit) {
