@@ -56,7 +56,7 @@ step_small-arenas() {
 
 step_narrow() {
   need_packages build libraries
-  run_tagged_tests narrow -slow,-nonarrow
+  run_tagged_tests narrow -slow
 }
 
 step_slow() {
