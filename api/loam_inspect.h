@@ -52,7 +52,7 @@ typedef struct loam_stats {
   uint64_t pause_histogram[LOAM_PAUSE_BUCKETS];
   /* Of reserved_bytes: readable and writable, in spans, free or released. */
   uint64_t mapped_bytes;
-  uint64_t manual_bytes;    /* now: loam_pages_allocate; part of span_bytes */
+  uint64_t manual_bytes; /* now: loam_pages_allocate; part of span_bytes */
 } loam_stats;
 
 LOAM_API loam_status loam_heap_stats(loam_heap* heap, loam_stats* stats);

@@ -105,8 +105,7 @@ PageBlock PageAllocator::TakeBlock(size_t pages, size_t least) {
   block.base = AlignDown(run, PageBlock::kBytes);
   if (run + pages * kPageBytes > block.base + PageBlock::kBytes) return {};
   Arena* arena = arena_map_->Find(block.base);
-  const size_t chunk_index = Arena::ChunkIndex(block.base);
-  PageChunk& chunk = arena->chunks[chunk_index];
+  PageChunk& chunk = arena->chunks[Arena::ChunkIndex(block.base)];
   const size_t word =
       Arena::PageIndex(block.base) % kPagesPerChunk / kBitsPerWord;
   block.free = ~chunk.allocated[word];
@@ -114,7 +113,7 @@ PageBlock PageAllocator::TakeBlock(size_t pages, size_t least) {
   block.scavenged = chunk.scavenged[word] & block.free;
   chunk.allocated[word] = ~uint64_t{0};
   chunk.scavenged[word] = 0;
-  arena->summaries[chunk_index] = chunk.Summarize();
+  summaries_.leaf(block.base) = chunk.Summarize();
   const uintptr_t end = block.base + PageBlock::kBytes;
   summaries_.Update(block.base, end);
   free_pages_ -= PopCount(block.free);
@@ -129,13 +128,12 @@ PageBlock PageAllocator::TakeBlock(size_t pages, size_t least) {
 void PageAllocator::ReturnBlock(const PageBlock& block) {
   if (block.free == 0) return;
   Arena* arena = arena_map_->Find(block.base);
-  const size_t chunk_index = Arena::ChunkIndex(block.base);
-  PageChunk& chunk = arena->chunks[chunk_index];
+  PageChunk& chunk = arena->chunks[Arena::ChunkIndex(block.base)];
   const size_t word =
       Arena::PageIndex(block.base) % kPagesPerChunk / kBitsPerWord;
   chunk.allocated[word] &= ~block.free;
   chunk.scavenged[word] |= block.scavenged;
-  arena->summaries[chunk_index] = chunk.Summarize();
+  summaries_.leaf(block.base) = chunk.Summarize();
   summaries_.Update(block.base, block.base + PageBlock::kBytes);
   free_pages_ += PopCount(block.free);
   free_committed_pages_ += PopCount(block.free & ~block.scavenged);

@@ -41,7 +41,8 @@ class PageAllocator {
   // The same, at a multiple of `alignment` bytes, a power of two of whole
   // pages.
   uintptr_t FindAligned(size_t pages, size_t alignment) const {
-    return summaries_.FindAligned(pages, alignment, search_address_);
+    return summaries_.FindAligned(*arena_map_, pages, alignment,
+                                  search_address_);
   }
   // How many of those pages are scavenged.
   size_t CountScavenged(uintptr_t address, size_t pages) const;

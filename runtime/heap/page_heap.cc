@@ -180,8 +180,7 @@ void PageHeap::FreePagesOf(Span* span) {
   const size_t first = Arena::PageIndex(span->base);
   arena_map_.Find(span->base)
       ->page_in_use[first / kBitsPerWord]
-      .fetch_and(~BitMask(first),
-                 std::memory_order_relaxed);
+      .fetch_and(~BitMask(first), std::memory_order_relaxed);
   pages_.Free(span->base, span->page_count);
   span_pages_ -= span->page_count;
   DecideAboutCaches();

@@ -40,8 +40,8 @@ class SpanSource {
                      HeapCache* cache = nullptr);
 
  private:
-  Span* TakePages(const SpanShape& shape, uint32_t generation,
-                  MayGrow may_grow, HeapCache* cache);
+  Span* TakePages(const SpanShape& shape, uint32_t generation, MayGrow may_grow,
+                  HeapCache* cache);
   // From the central list, sweeping if need be; NULL if that has none.
   Span* TakeCentral(CentralSpanList* central, uint32_t generation);
   Span* Cache(Span* span, uint32_t generation);
