@@ -7,7 +7,8 @@
 //
 // One job runs at a time. They run on a thread of the heap's own, which exists
 // from the first time that a job is woken, or as tasks on the embedder's
-// platform. Jobs are no mutators: no stop concerns them.
+// platform. Jobs are no mutators: a collection does not stop them, but
+// whoever stops the world for another reason pauses them.
 //
 // With a platform a task may be on its way for as long as a job sleeps, and
 // still be when the heap ends. So what tasks refer to is a record of its own
@@ -32,7 +33,8 @@ class BackgroundJob {
   static constexpr uint64_t kParked = UINT64_MAX;
 
   // Works for about a millisecond; when to go on, a time of NowNanoseconds, or
-  // kParked: when it is woken. No fork happens meanwhile.
+  // kParked: when it is woken. Nobody but a collection stops the world
+  // meanwhile.
   virtual uint64_t Work() = 0;
   // Right after it, no lock held: may call the embedder.
   virtual void Report() {}
@@ -61,15 +63,15 @@ class Background {
   void WakeIfParked(const BackgroundJob* job, uint64_t time_ns)
       LOAM_EXCLUDES(mutex_);
 
-  // No job is at work while a fork is prepared.
-  void LockForFork() {
-    work_mutex_.LockForFork();
-    mutex_.LockForFork();
-  }
-  void UnlockAfterFork() {
-    mutex_.UnlockAfterFork();
-    work_mutex_.UnlockAfterFork();
-  }
+  // Between these no job is at work: so whoever has stopped the world has the
+  // heap to himself. One thread may hold several heaps like that, hence no
+  // ranks.
+  void Pause() { work_mutex_.LockForFork(); }
+  void Resume() { work_mutex_.UnlockAfterFork(); }
+
+  // Around a fork, within Pause.
+  void LockForFork() { mutex_.LockForFork(); }
+  void UnlockAfterFork() { mutex_.UnlockAfterFork(); }
   // The thread, or the tasks, are the parent's. The child gets its own when a
   // job is woken.
   void ResetAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS;

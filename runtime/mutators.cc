@@ -199,11 +199,11 @@ void Runtime::StopTheWorld(Mutator* m) {
     safepoints_.StartTheWorld();
     Safepoints::ResumeSelf(&m->safepoint);
   }
-  m->world_stops++;
+  if (m->world_stops++ == 0) background_.Pause();
 }
 
 void Runtime::StartTheWorld(Mutator* m) {
-  m->world_stops--;
+  if (--m->world_stops == 0) background_.Resume();
   safepoints_.StartTheWorld();
 }
 

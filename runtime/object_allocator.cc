@@ -28,18 +28,28 @@ void BeforeAllocation(Mutator* m, AllocationMode mode) {
   }
 }
 
-// Calls attempt() until it returns something else than NULL, making room in
-// between; NULL when nothing more can be done.
+// Calls attempt(may_grow) until it returns something else than NULL, making
+// room in between; NULL when nothing more can be done.
 template <typename Attempt>
 void* WithMemory(Mutator* m, size_t bytes, AllocationMode mode,
-                 Attempt&& attempt) {
+                 Attempt&& attempt_with) {
   Runtime* runtime = m->runtime;
+  const auto attempt = [&] { return attempt_with(MayGrow::kYes); };
   uint64_t cycles = runtime->cycle()->cycles();
   if (mode == AllocationMode::kMayCollect && runtime->TriggerReached()) {
     runtime->Collect(m, CycleReason::kTrigger, /*sweep_all=*/false, cycles);
     cycles = runtime->cycle()->cycles();
   }
-  void* result = attempt();
+  void* result = nullptr;
+  if (mode == AllocationMode::kMayCollect && runtime->KeepsMemoryLimit()) {
+    result = attempt_with(MayGrow::kWithinSoftLimit);
+    if (result == nullptr && runtime->MayCollectForMemoryLimit()) {
+      runtime->Collect(m, CycleReason::kMemory, /*sweep_all=*/false, cycles);
+      cycles = runtime->cycle()->cycles();
+      result = attempt_with(MayGrow::kWithinSoftLimit);
+    }
+  }
+  if (result == nullptr) result = attempt();
   if (result != nullptr) return result;
   if (mode == AllocationMode::kNeverCollect) {
     return runtime->ReleaseMemory() > 0 ? attempt() : nullptr;
@@ -109,7 +119,8 @@ SpanShape ShapeOf(Runtime* runtime, SpanClass span_class, const Type* type) {
 }
 
 // One try at a cell of a class whose cursor is empty.
-void* TryRefill(Mutator* m, SpanClass span_class, const Type* type) {
+void* TryRefill(Mutator* m, SpanClass span_class, const Type* type,
+                MayGrow may_grow) {
   Runtime* runtime = m->runtime;
   CachedSpan* cached = UseClass(m, span_class);
   if (cached == nullptr) return nullptr;
@@ -121,7 +132,7 @@ void* TryRefill(Mutator* m, SpanClass span_class, const Type* type) {
   const size_t bytes_before =
       cached->span != nullptr ? cached->span->bytes() : 0;
   cached->span = runtime->span_source()->Acquire(
-      ShapeOf(runtime, span_class, type), MayGrow::kYes, &m->heap_cache);
+      ShapeOf(runtime, span_class, type), may_grow, &m->heap_cache);
   const size_t bytes = cached->span != nullptr ? cached->span->bytes() : 0;
   // One span for another of the class, mostly: nothing to count.
   if (bytes != bytes_before) {
@@ -135,8 +146,9 @@ void* AllocateCell(Mutator* m, SpanClass span_class, const Type* type,
                    size_t cell_bytes, AllocationMode mode) {
   if (void* object = TakeCell(m, span_class, cell_bytes)) return object;
   const ScopedFatalContext context(m->runtime->fatal_context());
-  return WithMemory(m, cell_bytes, mode,
-                    [&] { return TryRefill(m, span_class, type); });
+  return WithMemory(m, cell_bytes, mode, [&](MayGrow may_grow) {
+    return TryRefill(m, span_class, type, may_grow);
+  });
 }
 
 void* RefuseSize(Mutator* m, size_t bytes) {
@@ -160,9 +172,9 @@ void* AllocateLarge(Mutator* m, const Type* type, ScanKind scan, size_t bytes,
   shape.cell_bytes = shape.pages * kPageBytes;
   shape.central = runtime->large_central();
   const ScopedFatalContext context(runtime->fatal_context());
-  return WithMemory(m, bytes, mode, [&]() -> void* {
+  return WithMemory(m, bytes, mode, [&](MayGrow may_grow) -> void* {
     // Not from the mutator's cache: measured, that costs more than it saves.
-    Span* span = runtime->span_source()->AcquireLarge(shape, MayGrow::kYes);
+    Span* span = runtime->span_source()->AcquireLarge(shape, may_grow);
     if (span == nullptr) return nullptr;
     auto* object = reinterpret_cast<void*>(span->base);
     if (span->need_zero && content == Content::kZero) {

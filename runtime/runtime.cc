@@ -19,6 +19,11 @@ namespace {
 constexpr uint64_t kMinCachedBytes = 1 << 20;
 constexpr uint64_t kCachedFraction = 20;
 
+// Between two collections for the sake of the memory limit at least this
+// fraction of it is allocated. When nothing more dies than that, it is
+// exceeded.
+constexpr uint64_t kMemoryLimitRunway = 32;
+
 CycleParts MakeParts(CycleHost* host, const RuntimeOptions& options,
                      Runtime* runtime, Safepoints* safepoints,
                      const char* (*other_heap)(void*, uintptr_t)) {
@@ -136,6 +141,7 @@ Status Runtime::Create(const RuntimeOptions& given, Runtime** result,
 
 bool Runtime::Initialize() {
   ledger_.set_limit(options_.heap_limit);
+  ledger_.set_soft_limit(options_.memory_limit);
   if (options_.pacer.fixed) {
     page_heap_.set_max_heap_bytes(options_.pacer.fixed_bytes);
   }
@@ -204,6 +210,20 @@ uint64_t Runtime::CachedBytesBound() const {
   return std::max(kMinCachedBytes, pacer_.trigger() / kCachedFraction);
 }
 
+bool Runtime::MayCollectForMemoryLimit() const {
+  const uint64_t live = counters_.live_estimate.Get();
+  const uint64_t marked = counters_.marked_bytes.Get();
+  return live > marked &&
+         live - marked >= ledger_.soft_limit() / kMemoryLimitRunway;
+}
+
+void Runtime::SetMemoryLimit(uint64_t bytes) {
+  pacer_.set_memory_limit(bytes);
+  ledger_.set_soft_limit(bytes);
+  TriggerMoved();
+  page_heap_.ReleaseExcess();
+}
+
 void Runtime::SetHeapLimit(uint64_t bytes) {
   ledger_.set_limit(bytes);
   page_heap_.ReleaseExcess();
@@ -268,6 +288,7 @@ void Runtime::CycleBegins(const CycleInfo& info) {
 }
 
 void Runtime::CycleEnds(const CycleInfo& info) {
+  page_heap_.set_retained_bytes(scavenger_.RetainedForTrigger());
   if ((options_.trace & kTraceGc) != 0) {
     char line[kTraceLineBytes];
     FormatCycle(info, ledger_.committed(), line);

@@ -102,7 +102,19 @@ class Runtime final : private CycleHost {
   }
   // After a change of the pacer's options: sweeping is to be over by the new
   // trigger.
-  void TriggerMoved() { sweeper_.MoveTrigger(pacer_.trigger()); }
+  void TriggerMoved() {
+    sweeper_.MoveTrigger(pacer_.trigger());
+    page_heap_.set_retained_bytes(scavenger_.RetainedForTrigger());
+  }
+  // Whether allocations should collect before they pass the memory limit, and
+  // whether one that has come to it may do so now: enough has been allocated
+  // since the last collection.
+  bool KeepsMemoryLimit() const {
+    return ledger_.soft_limit() != kNoLimit && !pacer_.is_exceeding_limit();
+  }
+  bool MayCollectForMemoryLimit() const;
+  // Takes effect at once: free pages above it go back to the OS now.
+  void SetMemoryLimit(uint64_t bytes);
   // Bytes that free space in caches may reach before rare types go without.
   uint64_t CachedBytesBound() const;
   size_t ReleaseMemory() { return page_heap_.ReleaseFreePages(SIZE_MAX); }

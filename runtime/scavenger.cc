@@ -30,25 +30,28 @@ uint64_t Scavenger::Retained(uint64_t bytes) const {
   return std::max(bytes + bytes / 100 * retain_percent_, kLeastRetained);
 }
 
-uint64_t Scavenger::Excess() const {
+uint64_t Scavenger::RetainedForTrigger() const {
   const uint64_t live = counters_->live_estimate.Get();
-  uint64_t wanted = live;
-  if (!is_idle_) {
-    // Of which the heap's pages are a part.
-    const uint64_t trigger = pacer_->trigger();
-    const uint64_t outside =
-        counters_->external_bytes.Get() + page_heap_->record_bytes()->Get();
-    if (trigger > outside) wanted = std::max(live, trigger - outside);
-  }
+  // Of which the heap's pages are a part.
+  const uint64_t trigger = pacer_->trigger();
+  const uint64_t outside =
+      counters_->external_bytes.Get() + page_heap_->record_bytes()->Get();
+  return Retained(trigger > outside ? std::max(live, trigger - outside) : live);
+}
+
+uint64_t Scavenger::Excess() const {
+  const uint64_t retained = is_idle_ ? Retained(counters_->live_estimate.Get())
+                                     : RetainedForTrigger();
   const uint64_t has = page_heap_->heap_page_bytes();
-  const uint64_t retained = Retained(wanted);
-  return has > retained ? has - retained : 0;
+  return std::max(has > retained ? has - retained : 0,
+                  page_heap_->soft_excess());
 }
 
 bool Scavenger::CollectionEnded() {
   collections_.Add(1);
   const uint64_t live = counters_->live_estimate.Get();
-  return page_heap_->heap_page_bytes() > Retained(live) + kLeastExcess;
+  return page_heap_->heap_page_bytes() > Retained(live) + kLeastExcess ||
+         page_heap_->soft_excess() > kLeastExcess;
 }
 
 bool Scavenger::IsIdle(uint64_t now_ns) {

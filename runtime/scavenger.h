@@ -50,6 +50,9 @@ class Scavenger final : public BackgroundJob {
   // A collection is over. Whether there may be something to do. Any thread.
   bool CollectionEnded();
 
+  // What the heap retains while it allocates.
+  uint64_t RetainedForTrigger() const;
+
   uint64_t Work() override;
   void Report() override;
 
@@ -61,7 +64,7 @@ class Scavenger final : public BackgroundJob {
   // Works for about a millisecond from `began_ns` on; until when.
   uint64_t ReleasePages(uint64_t began_ns);
 
-  // Committed pages above what is retained.
+  // Committed pages above what is retained, or what the memory limit asks for.
   uint64_t Excess() const;
   uint64_t Retained(uint64_t bytes) const;
   // Whether the heap has not allocated for a while; notes what it does.

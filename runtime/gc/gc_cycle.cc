@@ -117,6 +117,7 @@ void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns,
   measurement.heap_page_bytes =
       pages.span_bytes + pages.free_page_bytes - pages.all_manual_bytes();
   measurement.pause_ns = info.pause_ns;
+  measurement.assist_ns = parts_.page_heap->assist_ns();
   measurement.now_ns = now_ns;
   if (parts_.pacer->EndCycle(measurement)) {
     parts_.host->Log(

@@ -5,10 +5,10 @@
 namespace loam {
 namespace {
 
-// Weight of the newest cycle in the moving average of the pause share.
+// Weight of the newest cycle in the moving average of the busy share.
 constexpr double kNewestWeight = 0.5;
 // Above this the memory limit gives way; it holds again below half of it.
-constexpr double kMaxPauseShare = 0.5;
+constexpr double kMaxBusyShare = 0.5;
 // A trigger lies at least this far above what is live, or every allocation
 // would collect.
 constexpr uint64_t kMinRunway = 256 << 10;
@@ -44,7 +44,7 @@ uint64_t GcPacer::LimitedTrigger() const {
 void GcPacer::UpdateTrigger() {
   const uint64_t live = last_.live();
   uint64_t trigger = PolicyTrigger(live);
-  if (!exceeding_limit_) trigger = std::min(trigger, LimitedTrigger());
+  if (!is_exceeding_limit()) trigger = std::min(trigger, LimitedTrigger());
   // A fixed heap that is full collects at every refill; its embedder hears of
   // it when memory runs out. So does one under heap_limit.
   trigger_.store(std::max(trigger, live + kMinRunway),
@@ -55,18 +55,20 @@ bool GcPacer::EndCycle(const CycleMeasurement& cycle) {
   const SpinLockHolder lock(&lock_);
   if (last_.now_ns != 0 && cycle.now_ns > last_.now_ns) {
     const double share =
-        std::min(1.0, static_cast<double>(cycle.pause_ns) /
+        std::min(1.0, static_cast<double>(cycle.pause_ns + cycle.assist_ns -
+                                          last_.assist_ns) /
                           static_cast<double>(cycle.now_ns - last_.now_ns));
-    pause_share_ += kNewestWeight * (share - pause_share_);
+    busy_share_ += kNewestWeight * (share - busy_share_);
   }
   last_ = cycle;
-  const bool was_exceeding = exceeding_limit_;
+  const bool was_exceeding = is_exceeding_limit();
   const bool limit_binds = LimitedTrigger() < PolicyTrigger(cycle.live());
-  exceeding_limit_ =
+  const bool is_exceeding =
       limit_binds &&
-      pause_share_ > (was_exceeding ? kMaxPauseShare / 2 : kMaxPauseShare);
+      busy_share_ > (was_exceeding ? kMaxBusyShare / 2 : kMaxBusyShare);
+  exceeding_limit_.store(is_exceeding, std::memory_order_relaxed);
   UpdateTrigger();
-  return exceeding_limit_ && !was_exceeding;
+  return is_exceeding && !was_exceeding;
 }
 
 void GcPacer::set_gc_percent(uint32_t percent) {

@@ -37,6 +37,7 @@ struct CycleMeasurement {
   uint64_t committed_bytes;  // everything, after the cycle
   uint64_t heap_page_bytes;  // of which pages of spans and free pages
   uint64_t pause_ns;
+  uint64_t assist_ns;  // PageHeap::assist_ns, since the heap was created
   uint64_t now_ns;
 
   uint64_t live() const { return live_bytes + external_bytes + record_bytes; }
@@ -49,6 +50,11 @@ class GcPacer {
   // The live estimate (objects, external bytes and records) at which a cycle
   // starts.
   uint64_t trigger() const { return trigger_.load(std::memory_order_relaxed); }
+
+  // Whether keeping below the memory limit would spend too much time.
+  bool is_exceeding_limit() const {
+    return exceeding_limit_.load(std::memory_order_relaxed);
+  }
 
   // Sets the next trigger. True if the memory limit is exceeded from now on,
   // and was not before.
@@ -74,10 +80,11 @@ class GcPacer {
   PacerOptions options_ LOAM_GUARDED_BY(lock_);
   // The last cycle; zeroes before the first.
   CycleMeasurement last_ LOAM_GUARDED_BY(lock_) = {};
-  // Of time, a moving average over cycles.
-  double pause_share_ LOAM_GUARDED_BY(lock_) = 0;
-  bool exceeding_limit_ LOAM_GUARDED_BY(lock_) = false;
-  // Relaxed: mutators may see an old trigger for a moment.
+  // Of time, what pauses and assists take: a moving average over cycles.
+  double busy_share_ LOAM_GUARDED_BY(lock_) = 0;
+  // Both written under lock_. Relaxed: mutators may see old values for a
+  // moment.
+  std::atomic<bool> exceeding_limit_{false};
   std::atomic<uint64_t> trigger_{0};
 };
 

@@ -1,4 +1,4 @@
-// What one heap has committed, and its hard limit.
+// What one heap has committed, its hard limit, and its soft one.
 //
 // What a heap takes from the OS is charged here first (not what checking modes
 // need, nor type sets, which have ledgers of their own); a charge that
@@ -54,6 +54,15 @@ class MemoryLedger {
     const SpinLockHolder lock(&lock_);
     Set(&limit_, bytes);
   }
+  // The soft limit refuses nothing: whoever is about to charge `bytes` gives
+  // so much back first, if there is so much.
+  uint64_t soft_excess(uint64_t bytes) const {
+    const uint64_t wanted = committed() + bytes;
+    const uint64_t limit = soft_limit();
+    return wanted > limit ? wanted - limit : 0;
+  }
+  uint64_t soft_limit() const { return Load(soft_limit_); }
+  void set_soft_limit(uint64_t bytes) { Set(&soft_limit_, bytes); }
   void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { lock_.Lock(); }
   void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { lock_.Unlock(); }
 
@@ -72,6 +81,7 @@ class MemoryLedger {
   std::atomic<uint64_t> peak_{0};       // largest value of committed_
   std::atomic<uint64_t> metadata_{0};   // part of committed_
   std::atomic<uint64_t> limit_{UINT64_MAX};
+  std::atomic<uint64_t> soft_limit_{UINT64_MAX};  // a setting
 };
 
 }  // namespace loam

@@ -12,9 +12,6 @@ namespace {
 // spans of small cells. For a larger one it collects first.
 constexpr size_t kFewPages = 16;
 
-// Scavenged at a time: long enough to be worth a call of the OS.
-constexpr size_t kScavengePages = 64;
-
 }  // namespace
 
 PageHeap::PageHeap(MemoryLedger* ledger, PersistentAllocator* persistent,
@@ -59,7 +56,8 @@ PageHeap::~PageHeap() {
 }
 
 Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
-                             bool may_grow, HeapCache* cache) {
+                             bool may_grow, HeapCache* cache,
+                             SoftLimit soft_limit) {
   const size_t span_bytes = shape.pages * kPageBytes;
   const size_t usable = shape.scan == ScanKind::kBitmap
                             ? span_bytes - 2 * (span_bytes / 64)
@@ -79,7 +77,7 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
     } else if (!gc_bits_.Reserve(bits_bytes)) {
       return nullptr;
     }
-    span = TakeLocked(cache, shape.pages, may_grow, &pages);
+    span = TakeLocked(cache, shape.pages, may_grow, soft_limit, &pages);
     if (span == nullptr) {
       if (has_bits) {
         cache->bits_bytes += bits_bytes;
@@ -94,7 +92,7 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
 }
 
 Span* PageHeap::TakeLocked(HeapCache* cache, size_t page_count, bool may_grow,
-                           NewPages* pages) {
+                           SoftLimit soft_limit, NewPages* pages) {
   MutexLock lock(&mutex_);
   Span* span = span_pool_.Take();
   if (span == nullptr) return nullptr;
@@ -103,7 +101,7 @@ Span* PageHeap::TakeLocked(HeapCache* cache, size_t page_count, bool may_grow,
     *pages = Handed(run.address, page_count, run.scavenged_pages);
     return span;
   }
-  *pages = AllocatePages(page_count, kPageBytes, may_grow);
+  *pages = AllocatePages(page_count, kPageBytes, may_grow, soft_limit);
   if (pages->address != 0) return span;
   span_pool_.Give(span);
   return nullptr;
@@ -189,7 +187,8 @@ void PageHeap::FreePagesOf(Span* span) {
 }
 
 PageHeap::NewPages PageHeap::AllocatePages(size_t pages, size_t alignment,
-                                           bool may_grow) {
+                                           bool may_grow,
+                                           SoftLimit soft_limit) {
   if (max_heap_bytes_.load(std::memory_order_relaxed) != UINT64_MAX) {
     FlushAllPages();
   }
@@ -197,17 +196,17 @@ PageHeap::NewPages PageHeap::AllocatePages(size_t pages, size_t alignment,
     return {};
   }
   size_t scavenged = 0;
-  uintptr_t base = TakeRun(pages, alignment, &scavenged);
+  uintptr_t base = TakeRun(pages, alignment, soft_limit, &scavenged);
   if (base == 0 && may_grow) {
     // Any run of so many pages has an aligned one inside.
-    if (FindRun(pages, alignment) == 0) {
-      (void)Grow(pages + alignment / kPageBytes - 1);
-    }
-    base = TakeRun(pages, alignment, &scavenged);
+    const bool grows = FindRun(pages, alignment) == 0 &&
+                       Grow(pages + alignment / kPageBytes - 1);
+    base = TakeRun(pages, alignment, soft_limit, &scavenged);
     // What caches hold is as free as other pages when there are no others.
     if (base == 0 && FlushAllPages()) {
-      base = TakeRun(pages, alignment, &scavenged);
+      base = TakeRun(pages, alignment, soft_limit, &scavenged);
     }
+    if (grows && base != 0) ReleaseForGrowth(pages);
   }
   if (base == 0) return {};
   span_pages_ += pages;
@@ -216,7 +215,7 @@ PageHeap::NewPages PageHeap::AllocatePages(size_t pages, size_t alignment,
 }
 
 uintptr_t PageHeap::TakeRun(size_t pages, size_t alignment,
-                            size_t* scavenged_pages) {
+                            SoftLimit soft_limit, size_t* scavenged_pages) {
   const uint64_t max_bytes = max_heap_bytes_.load(std::memory_order_relaxed);
   const uint64_t used_bytes = BytesWith(pages);
   if (used_bytes > max_bytes) return 0;
@@ -234,6 +233,8 @@ uintptr_t PageHeap::TakeRun(size_t pages, size_t alignment,
     scavenged = pages_.CountScavenged(base, pages);
   }
   if (scavenged > 0) {
+    if (!MakeRoom(base, pages) && soft_limit == SoftLimit::kKeep) return 0;
+    scavenged = pages_.CountScavenged(base, pages);
     const size_t bytes = scavenged * kPageBytes;
     if (!ledger_->TryCharge(MemoryLedger::Use::kHeapPages, bytes)) return 0;
     if (!os::Commit(base, pages * kPageBytes)) {
@@ -270,69 +271,6 @@ bool PageHeap::NeedsZero(uintptr_t address, size_t pages) {
     address = part_end;
   }
   return needs_zero;
-}
-
-size_t PageHeap::ReleaseFreePages(size_t max_bytes) {
-  MutexLock lock(&mutex_);
-  FlushAllPages();
-  const size_t pages = ReleasePages(max_bytes / kPageBytes);
-  // Whoever is short of memory wants what the scavenger has at hand, too.
-  const size_t scavenging = scavenging_pages_;
-  while (scavenging_pages_ > 0) scavenged_.Wait(&mutex_);
-  return (pages + scavenging) * kPageBytes;
-}
-
-size_t PageHeap::ScavengeBelow(uintptr_t* end) {
-  PageAllocator::PageRun run;
-  {
-    MutexLock lock(&mutex_);
-    run = pages_.TakeScavengable(*end, kScavengePages);
-    scavenging_pages_ += run.pages;
-  }
-  *end = run.address;
-  if (run.pages == 0) return 0;
-  const size_t bytes = run.pages * kPageBytes;
-  const bool is_done = os::Decommit(run.address, bytes);
-  MutexLock lock(&mutex_);
-  scavenging_pages_ -= run.pages;
-  scavenged_.NotifyAll();
-  if (!is_done) {
-    pages_.ReturnCommitted(run);
-    *end = 0;
-    return 0;
-  }
-  pages_.ReturnScavenged(run);
-  ledger_->Refund(MemoryLedger::Use::kHeapPages, bytes);
-  return bytes;
-}
-
-uint64_t PageHeap::heap_page_bytes() {
-  MutexLock lock(&mutex_);
-  return (span_pages_ - AllManualPages() + scavenging_pages_ +
-          pages_.free_committed_pages()) *
-         kPageBytes;
-}
-
-void PageHeap::ReleaseExcess() {
-  MutexLock lock(&mutex_);
-  ReleaseExcessPages();
-}
-
-void PageHeap::ReleaseExcessPages() {
-  const uint64_t excess = ledger_->excess();
-  if (excess == 0) return;
-  FlushAllPages();
-  // Which may have made it less.
-  ReleasePages(DivideRoundingUp(ledger_->excess(), kPageBytes));
-}
-
-size_t PageHeap::ReleasePages(size_t max_pages) {
-  const size_t pages =
-      pages_.Scavenge(max_pages, [](uintptr_t address, size_t count) {
-        return os::Decommit(address, count * kPageBytes);
-      });
-  ledger_->Refund(MemoryLedger::Use::kHeapPages, pages * kPageBytes);
-  return pages;
 }
 
 PageChunk PageHeap::CopyChunk(const Arena& arena, size_t chunk,

@@ -54,6 +54,10 @@ struct PageHeapStats {
   }
 };
 
+// Whether an allocation may bring what is committed above the ledger's soft
+// limit, when giving back free pages does not keep it below.
+enum class SoftLimit : bool { kKeep, kMayExceed };
+
 class PageHeap {
  public:
   PageHeap(MemoryLedger* ledger, PersistentAllocator* persistent,
@@ -74,7 +78,9 @@ class PageHeap {
   // The same; takes small spans from the caller's cache, which it fills, if the
   // heap is large enough to afford caches.
   Span* AllocateSpan(const SpanShape& shape, uint32_t generation, bool may_grow,
-                     HeapCache* cache) LOAM_EXCLUDES(mutex_);
+                     HeapCache* cache,
+                     SoftLimit soft_limit = SoftLimit::kMayExceed)
+      LOAM_EXCLUDES(mutex_);
 
   // Takes back a span that no list, cache or sweeper refers to. Its pages go
   // back to the OS while more is committed than the ledger's limit.
@@ -109,6 +115,20 @@ class PageHeap {
   void set_max_heap_bytes(uint64_t bytes) {
     max_heap_bytes_.store(bytes, std::memory_order_relaxed);
   }
+  // When the heap grows although it has more committed pages than this, in
+  // spans and free, it gives free ones back.
+  void set_retained_bytes(uint64_t bytes) {
+    retained_bytes_.store(bytes, std::memory_order_relaxed);
+  }
+  // What is committed above nineteen twentieths of the soft limit.
+  uint64_t soft_excess() const {
+    const uint64_t limit = ledger_->soft_limit();
+    return limit == UINT64_MAX ? 0 : ledger_->soft_excess(limit / 20);
+  }
+  // Time that allocations have spent on giving pages back for a limit or
+  // because the heap grew.
+  uint64_t assist_ns() const { return assist_ns_.Get(); }
+
   // Of records about objects (specials), which whoever has them counts here.
   Counter* record_bytes() { return &record_bytes_; }
   const Counter& record_bytes() const { return record_bytes_; }
@@ -128,7 +148,7 @@ class PageHeap {
   // Gives up to `max_bytes` of free committed pages back to the OS; returns how
   // many bytes, those included that the scavenger was giving back.
   size_t ReleaseFreePages(size_t max_bytes) LOAM_EXCLUDES(mutex_);
-  // Gives free pages back until no more is committed than the ledger's limit,
+  // Gives free pages back until no more is committed than the ledger's limits,
   // or none is left.
   void ReleaseExcess() LOAM_EXCLUDES(mutex_);
 
@@ -213,15 +233,25 @@ class PageHeap {
     bool need_zero = false;
   };
   // `alignment` a power of two, in bytes, from a page on.
-  NewPages AllocatePages(size_t pages, size_t alignment, bool may_grow)
-      LOAM_REQUIRES(mutex_);
+  NewPages AllocatePages(size_t pages, size_t alignment, bool may_grow,
+                         SoftLimit soft_limit) LOAM_REQUIRES(mutex_);
   // That count against max_heap_bytes_, if so many pages are added.
   uint64_t BytesWith(size_t pages) const LOAM_REQUIRES(mutex_) {
     return (span_pages_ + pages) * kPageBytes + record_bytes_.Get();
   }
   // 0: there is none, or it cannot be committed.
-  uintptr_t TakeRun(size_t pages, size_t alignment, size_t* scavenged)
-      LOAM_REQUIRES(mutex_);
+  uintptr_t TakeRun(size_t pages, size_t alignment, SoftLimit soft_limit,
+                    size_t* scavenged) LOAM_REQUIRES(mutex_);
+  // Gives pages back so that those of a run that has been found can be
+  // committed within the soft limit. False if that cannot be.
+  bool MakeRoom(uintptr_t base, size_t pages) LOAM_REQUIRES(mutex_);
+  // After the heap has grown by so many pages.
+  void ReleaseForGrowth(size_t pages) LOAM_REQUIRES(mutex_);
+  uint64_t HeapPageBytes() const LOAM_REQUIRES(mutex_) {
+    return (span_pages_ - AllManualPages() + scavenging_pages_ +
+            pages_.free_committed_pages()) *
+           kPageBytes;
+  }
   uintptr_t FindRun(size_t pages, size_t alignment) LOAM_REQUIRES(mutex_) {
     return alignment <= kPageBytes ? pages_.Find(pages)
                                    : pages_.FindAligned(pages, alignment);
@@ -239,7 +269,7 @@ class PageHeap {
                    NewPages* pages);
   // The record and its pages, from the cache after filling it, or past it.
   Span* TakeLocked(HeapCache* cache, size_t page_count, bool may_grow,
-                   NewPages* pages) LOAM_EXCLUDES(mutex_);
+                   SoftLimit soft_limit, NewPages* pages) LOAM_EXCLUDES(mutex_);
   void BuyBits(HeapCache* cache);
   // Whether the cache has a run of so many pages now.
   bool FillCache(HeapCache* cache, size_t page_count) LOAM_REQUIRES(mutex_);
@@ -266,7 +296,10 @@ class PageHeap {
   std::atomic<uintptr_t> lowest_{UINTPTR_MAX};
   std::atomic<uintptr_t> highest_{0};
 
-  std::atomic<uint64_t> max_heap_bytes_{UINT64_MAX};  // relaxed: a setting
+  // Relaxed: settings.
+  std::atomic<uint64_t> max_heap_bytes_{UINT64_MAX};
+  std::atomic<uint64_t> retained_bytes_{UINT64_MAX};
+  Counter assist_ns_;
   Counter record_bytes_;
 
   Mutex<LockRank::kPageHeap> mutex_;

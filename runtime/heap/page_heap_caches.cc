@@ -88,7 +88,8 @@ bool PageHeap::FillPages(HeapCache* cache, size_t page_count) {
   if (block.free == 0) return false;
   const size_t bytes = PopCount(block.scavenged) * kPageBytes;
   if (bytes > 0) {
-    if (!ledger_->TryCharge(MemoryLedger::Use::kHeapPages, bytes)) {
+    if (ledger_->soft_excess(bytes) > 0 ||
+        !ledger_->TryCharge(MemoryLedger::Use::kHeapPages, bytes)) {
       pages_.ReturnBlock(block);
       return false;
     }

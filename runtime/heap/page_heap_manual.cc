@@ -45,7 +45,8 @@ uintptr_t PageHeap::AllocateManual(size_t pages, size_t alignment,
     MutexLock lock(&mutex_);
     Span* span = span_pool_.Take();
     if (span == nullptr) return 0;
-    taken = AllocatePages(pages, alignment, /*may_grow=*/true);
+    taken = AllocatePages(pages, alignment, /*may_grow=*/true,
+                          SoftLimit::kMayExceed);
     if (taken.address == 0) {
       span_pool_.Give(span);
       return 0;

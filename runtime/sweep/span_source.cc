@@ -66,17 +66,20 @@ Span* SpanSource::Acquire(const SpanShape& shape, MayGrow may_grow,
 // pages, and then the heap grows if it may.
 Span* SpanSource::TakePages(const SpanShape& shape, uint32_t generation,
                             MayGrow may_grow, HeapCache* cache) {
+  const SoftLimit soft_limit = may_grow == MayGrow::kWithinSoftLimit
+                                   ? SoftLimit::kKeep
+                                   : SoftLimit::kMayExceed;
   const size_t max_chunks = shape.pages < kLargePages ? kChunkBudget : SIZE_MAX;
   bool more =
       !sweeper_->is_drained() && sweeper_->Reclaim(shape.pages, max_chunks);
   while (more) {
-    Span* span =
-        page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false, cache);
+    Span* span = page_heap_->AllocateSpan(shape, generation, /*may_grow=*/false,
+                                          cache, soft_limit);
     if (span != nullptr) return span;
     more = sweeper_->Reclaim(shape.pages, max_chunks) && max_chunks == SIZE_MAX;
   }
-  return page_heap_->AllocateSpan(shape, generation, may_grow == MayGrow::kYes,
-                                  cache);
+  return page_heap_->AllocateSpan(shape, generation, may_grow != MayGrow::kNo,
+                                  cache, soft_limit);
 }
 
 void SpanSource::Release(Span* span) {

@@ -17,8 +17,9 @@
 
 namespace loam {
 
-// Whether the page heap may take more memory from the OS.
-enum class MayGrow : bool { kNo, kYes };
+// Whether the page heap may take more memory from the OS: not at all, as long
+// as the soft limit allows it, or as much as is needed.
+enum class MayGrow : uint8_t { kNo, kWithinSoftLimit, kYes };
 
 class SpanSource {
  public:
