@@ -270,7 +270,7 @@ loam_status loam_heap_set_heap_limit(loam_heap* heap, uint64_t bytes) {
 
 loam_status loam_heap_set_memory_limit(loam_heap* heap, uint64_t bytes) {
   if (heap == nullptr) return NullHeap("loam_heap_set_memory_limit");
-  Unwrap(heap)->SetMemoryLimit(ResolveMemoryLimit(bytes));
+  Unwrap(heap)->SetMemoryLimit(bytes);
   return LOAM_OK;
 }
 

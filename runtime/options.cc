@@ -251,24 +251,6 @@ constexpr Variable kVariables[] = {
                                            "check.abort_on_misuse"),
 };
 
-// A path of at most `bytes` under a cgroup mount; 0 if there is no number.
-uint64_t ReadLimitFile(const char* mount, const char* group, const char* file) {
-  char path[512];
-  const int length =
-      snprintf(path, sizeof(path), "%s%s/%s", mount, group, file);
-  if (length >= static_cast<int>(sizeof(path))) return kNoLimit;
-  FILE* in = fopen(path, "re");
-  if (in == nullptr) return kNoLimit;
-  uint64_t limit = kNoLimit;
-  char text[64];
-  if (fgets(text, sizeof(text), in) != nullptr) {
-    text[strcspn(text, "\n")] = '\0';
-    if (!ParseBytes(text, &limit)) limit = kNoLimit;  // "max"
-  }
-  fclose(in);
-  return limit;
-}
-
 uintptr_t DecodeZero(const ValueEncoding& encoding) {
   uintptr_t address = 0;
   EmbedderCall("the decode callback", [&] { address = encoding.decode(0); });
@@ -393,45 +375,6 @@ void PrintOptions(const RuntimeOptions& options, FILE* out) {
             from_environment ? "from " : "",
             from_environment ? variable.name : "");
   }
-}
-
-uint64_t ResolveMemoryLimit(uint64_t bytes) {
-  if (bytes != kMemoryLimitFromCgroup) return bytes;
-  const uint64_t limit = ReadCgroupMemoryLimit();
-  // Not all of the container is ours.
-  return limit == kNoLimit ? kNoLimit : limit - limit / 10;
-}
-
-uint64_t ReadCgroupMemoryLimit() {
-  FILE* in = fopen("/proc/self/cgroup", "re");
-  if (in == nullptr) return kNoLimit;
-  uint64_t limit = kNoLimit;
-  char line[512];
-  while (fgets(line, sizeof(line), in) != nullptr) {
-    line[strcspn(line, "\n")] = '\0';
-    // "0::/path" in version 2, "N:memory:/path" in version 1.
-    char* controllers = strchr(line, ':');
-    char* group =
-        controllers == nullptr ? nullptr : strchr(controllers + 1, ':');
-    if (group == nullptr) continue;
-    *group++ = '\0';
-    const bool version_2 = strcmp(controllers, ":") == 0;
-    if (!version_2 && strstr(controllers, "memory") == nullptr) continue;
-    // The limit of every enclosing group holds too.
-    for (;;) {
-      const uint64_t here =
-          version_2 ? ReadLimitFile("/sys/fs/cgroup", group, "memory.max")
-                    : ReadLimitFile("/sys/fs/cgroup/memory", group,
-                                    "memory.limit_in_bytes");
-      if (here < limit) limit = here;
-      char* slash = strrchr(group, '/');
-      if (slash == nullptr || group[0] == '\0') break;
-      *slash = '\0';
-    }
-  }
-  fclose(in);
-  // Version 1 says "no limit" with a number near 2^63.
-  return limit > (uint64_t{1} << 60) ? kNoLimit : limit;
 }
 
 }  // namespace loam

@@ -81,6 +81,7 @@ struct RuntimeOptions {
   Callbacks callbacks = {};
   size_t max_mark_stack_bytes = size_t{1} << 30;  // smaller in tests
   const OsFacts* os_facts = nullptr;  // NULL: ask the OS; others in tests
+  const char* cgroup_root = "";       // see cgroup.h
 };
 
 // Overrides options by LOAM_* environment variables. kInvalidArgument names the
@@ -101,13 +102,6 @@ Status CheckOptionRanges(const RuntimeOptions& options, ErrorMessage* message);
 // Prints every option and its value, one a line, marking those that an
 // environment variable sets.
 void PrintOptions(const RuntimeOptions& options, FILE* out);
-
-// The limit itself, or nine tenths of the control group's if it is
-// kMemoryLimitFromCgroup.
-uint64_t ResolveMemoryLimit(uint64_t bytes);
-
-// The memory limit of the process's control group, v1 or v2, or kNoLimit.
-uint64_t ReadCgroupMemoryLimit();
 
 }  // namespace loam
 

@@ -8,6 +8,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/last_error.h"
 #include "runtime/cell_run.h"
+#include "runtime/cgroup.h"
 #include "runtime/checking.h"
 #include "runtime/heap/os_memory.h"
 #include "runtime/trace.h"
@@ -23,6 +24,20 @@ constexpr uint64_t kCachedFraction = 20;
 // fraction of it is allocated. When nothing more dies than that, it is
 // exceeded.
 constexpr uint64_t kMemoryLimitRunway = 32;
+
+// The limit itself, or nine tenths of the control group's if it is
+// kMemoryLimitFromCgroup: not all of the container is ours.
+uint64_t ResolveMemoryLimit(const RuntimeOptions& options, uint64_t bytes) {
+  if (bytes != kMemoryLimitFromCgroup) return bytes;
+  const uint64_t limit = ReadCgroupMemoryLimit(options.cgroup_root);
+  return limit == kNoLimit ? kNoLimit : limit - limit / 10;
+}
+
+// Up to where pages are committed: metadata, and what else the process has, go
+// on growing for a moment.
+uint64_t SoftLimitOfPages(uint64_t memory_limit) {
+  return memory_limit == kNoLimit ? kNoLimit : memory_limit - memory_limit / 32;
+}
 
 CycleParts MakeParts(CycleHost* host, const RuntimeOptions& options,
                      Runtime* runtime, Safepoints* safepoints,
@@ -97,7 +112,7 @@ Runtime::~Runtime() { types_state_.Release(); }
 Status Runtime::Create(const RuntimeOptions& given, Runtime** result,
                        ErrorMessage* message) {
   RuntimeOptions options = given;
-  options.memory_limit = ResolveMemoryLimit(options.memory_limit);
+  options.memory_limit = ResolveMemoryLimit(options, options.memory_limit);
   options.pacer.memory_limit = options.memory_limit;
   const OsFacts facts = options.os_facts != nullptr ? *options.os_facts
                                                     : AskOs(options.huge_pages);
@@ -141,7 +156,7 @@ Status Runtime::Create(const RuntimeOptions& given, Runtime** result,
 
 bool Runtime::Initialize() {
   ledger_.set_limit(options_.heap_limit);
-  ledger_.set_soft_limit(options_.memory_limit);
+  ledger_.set_soft_limit(SoftLimitOfPages(options_.memory_limit));
   if (options_.pacer.fixed) {
     page_heap_.set_max_heap_bytes(options_.pacer.fixed_bytes);
   }
@@ -218,8 +233,9 @@ bool Runtime::MayCollectForMemoryLimit() const {
 }
 
 void Runtime::SetMemoryLimit(uint64_t bytes) {
+  bytes = ResolveMemoryLimit(options_, bytes);
   pacer_.set_memory_limit(bytes);
-  ledger_.set_soft_limit(bytes);
+  ledger_.set_soft_limit(SoftLimitOfPages(bytes));
   TriggerMoved();
   page_heap_.ReleaseExcess();
 }

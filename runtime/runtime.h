@@ -113,7 +113,8 @@ class Runtime final : private CycleHost {
     return ledger_.soft_limit() != kNoLimit && !pacer_.is_exceeding_limit();
   }
   bool MayCollectForMemoryLimit() const;
-  // Takes effect at once: free pages above it go back to the OS now.
+  // Takes effect at once: free pages above it go back to the OS now. May be
+  // kMemoryLimitFromCgroup.
   void SetMemoryLimit(uint64_t bytes);
   // Bytes that free space in caches may reach before rare types go without.
   uint64_t CachedBytesBound() const;

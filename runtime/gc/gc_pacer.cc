@@ -5,10 +5,10 @@
 namespace loam {
 namespace {
 
-// Weight of the newest cycle in the moving average of the busy share.
-constexpr double kNewestWeight = 0.5;
-// Above this the memory limit gives way; it holds again below half of it.
-constexpr double kMaxBusyShare = 0.5;
+// The bucket of the limiter, in nanoseconds. Full, the memory limit gives way;
+// it holds again when half of it has drained.
+constexpr uint64_t kBucket = 1'000'000'000;
+
 // A trigger lies at least this far above what is live, or every allocation
 // would collect.
 constexpr uint64_t kMinRunway = 256 << 10;
@@ -54,18 +54,19 @@ void GcPacer::UpdateTrigger() {
 bool GcPacer::EndCycle(const CycleMeasurement& cycle) {
   const SpinLockHolder lock(&lock_);
   if (last_.now_ns != 0 && cycle.now_ns > last_.now_ns) {
-    const double share =
-        std::min(1.0, static_cast<double>(cycle.pause_ns + cycle.assist_ns -
-                                          last_.assist_ns) /
-                          static_cast<double>(cycle.now_ns - last_.now_ns));
-    busy_share_ += kNewestWeight * (share - busy_share_);
+    const uint64_t elapsed = cycle.now_ns - last_.now_ns;
+    const uint64_t busy =
+        std::min(cycle.pause_ns + cycle.assist_ns - last_.assist_ns, elapsed);
+    const uint64_t level = bucket_ns_ + busy;
+    const uint64_t drained = elapsed - busy;
+    bucket_ns_ = std::min(level > drained ? level - drained : 0, kBucket);
   }
   last_ = cycle;
   const bool was_exceeding = is_exceeding_limit();
   const bool limit_binds = LimitedTrigger() < PolicyTrigger(cycle.live());
   const bool is_exceeding =
       limit_binds &&
-      busy_share_ > (was_exceeding ? kMaxBusyShare / 2 : kMaxBusyShare);
+      (was_exceeding ? bucket_ns_ > kBucket / 2 : bucket_ns_ == kBucket);
   exceeding_limit_.store(is_exceeding, std::memory_order_relaxed);
   UpdateTrigger();
   return is_exceeding && !was_exceeding;

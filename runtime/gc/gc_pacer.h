@@ -80,8 +80,10 @@ class GcPacer {
   PacerOptions options_ LOAM_GUARDED_BY(lock_);
   // The last cycle; zeroes before the first.
   CycleMeasurement last_ LOAM_GUARDED_BY(lock_) = {};
-  // Of time, what pauses and assists take: a moving average over cycles.
-  double busy_share_ LOAM_GUARDED_BY(lock_) = 0;
+  // The limiter: filled by the time that pauses and assists take, drained by
+  // the time that is left to the program. So it rises when more than half goes
+  // to collecting, and short bursts do not fill it.
+  uint64_t bucket_ns_ LOAM_GUARDED_BY(lock_) = 0;
   // Both written under lock_. Relaxed: mutators may see old values for a
   // moment.
   std::atomic<bool> exceeding_limit_{false};

@@ -164,7 +164,7 @@ TEST(GcPacerTest, LimitGivesWayAboveHalfTheTime) {
   Timeline timeline(&pacer);
   const uint64_t held = 95 * kMiB + kRunway;
   const uint64_t given_way = 190 * kMiB;
-  // A moving average: one bad cycle is not enough.
+  // One bad cycle does not fill the bucket: 0.8 of a second.
   EXPECT_FALSE(timeline.Cycle(0.9));
   EXPECT_EQ(pacer.trigger(), held);
   EXPECT_TRUE(timeline.Cycle(0.9)) << "said when it begins";
@@ -187,8 +187,8 @@ TEST(GcPacerTest, LimitHoldsAgainWellBelowHalfTheTime) {
   Timeline timeline(&pacer);
   while (!timeline.Cycle(0.9)) {
   }
-  // Between a quarter and a half: it stays as it is.
-  for (int i = 0; i < 20; i++) {
+  // Until half of the bucket has drained it stays as it is.
+  for (int i = 0; i < 2; i++) {
     EXPECT_FALSE(timeline.Cycle(0.4));
     EXPECT_EQ(pacer.trigger(), 190 * kMiB);
   }
@@ -197,6 +197,16 @@ TEST(GcPacerTest, LimitHoldsAgainWellBelowHalfTheTime) {
   bool said = false;
   for (int i = 0; i < 10; i++) said |= timeline.Cycle(0.9);
   EXPECT_TRUE(said) << "the next time it is said again";
+}
+
+// A burst of less than a second is no reason to exceed the limit.
+TEST(GcPacerTest, LimitHoldsThroughShortBursts) {
+  GcPacer pacer(Growth(100, kMiB, 110 * kMiB));
+  Timeline timeline(&pacer);
+  for (int i = 0; i < 20; i++) {
+    EXPECT_FALSE(timeline.Cycle(0.95));
+    EXPECT_FALSE(timeline.Cycle(0.05));
+  }
 }
 
 TEST(GcPacerTest, PauseLongerThanTheTimeBetweenCycles) {
