@@ -134,7 +134,7 @@ LOAM_API loam_status loam_heap_walk(loam_mutator* m, loam_walk_fn fn,
  * span class and by type. `path` names a file, replaced if it is there; until
  * the new one is complete it stays as it was.
  *
- * Stops the world while it writes, up to half a second for a GiB in small
+ * Stops the world while it writes, up to a second for a GiB in small
  * objects. It does not sweep: of spans that have not been swept since the last
  * collection it shows what that has found alive, of others also what has been
  * allocated since, dead or not. Safepoint. Allocates nothing in the heap, and
