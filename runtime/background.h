@@ -61,6 +61,10 @@ class Background {
   void WakeIfParked(const BackgroundJob* job, uint64_t time_ns)
       LOAM_EXCLUDES(mutex_);
 
+  // Whoever holds it keeps jobs from working. No job waits for a stop, so it
+  // may be taken while the world is stopped.
+  Mutex<LockRank::kBackgroundWork>* work_mutex() { return &work_mutex_; }
+
   // No job is at work while a fork is prepared.
   void LockForFork() {
     work_mutex_.LockForFork();
