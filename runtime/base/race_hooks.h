@@ -11,15 +11,15 @@
 namespace loam {
 
 enum class RacePoint {
-  kStopRequested,    // the safepoint words are set, states not yet read
-  kLeaveNative,      // running again, safepoint word not yet read
-  kSweepTokenTaken,  // a sweeper has acquired a span, nothing done yet
-  kSpanPopped,       // a span came off an unswept list, token not yet taken
-  kSpanDead,         // a dead span is swept, not yet back in the page heap
-  kRecordTaken,    // a new span has the record of a freed one, as that left it
-  kChunkClaimed,   // a reclaimer has claimed a chunk, not looked at it yet
-  kSpansLookedUp,  // it has read which spans there are, tried no token yet
-  kLinkedNotRunning,      // attaching: in the heap's list, world may be stopped
+  kStopRequested,     // the safepoint words are set, states not yet read
+  kLeaveNative,       // running again, safepoint word not yet read
+  kSweepTokenTaken,   // a sweeper has acquired a span, nothing done yet
+  kSpanPopped,        // a span came off an unswept list, token not yet taken
+  kSpanDead,          // a dead span is swept, not yet back in the page heap
+  kRecordTaken,       // a new span has a freed one's record, not yet set up
+  kChunkClaimed,      // a reclaimer has claimed a chunk, not looked at it yet
+  kSpansLookedUp,     // it has read which spans there are, no sweepgen yet
+  kLinkedNotRunning,  // attaching: in the heap's list, world may be stopped
   kDetachedStillCounted,  // detaching: out of the list, memory not yet released
   kCount,
 };
