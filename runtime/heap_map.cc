@@ -15,7 +15,7 @@ SpanReading ReadSpan(const Span& span, uint32_t generation) {
     case SweepState::kCached:
       reading.state = MapSpanState::kCached;
       break;
-    default:  // Nobody sweeps while the world is stopped.
+    default:  // Nobody sweeps meanwhile.
       reading.state = MapSpanState::kUnswept;
       break;
   }

@@ -183,15 +183,27 @@ void MapWriter::WriteTotals() {
   file_->Put("]");
 }
 
+// The one with the lowest base above `base`; NULL: there is none.
+const Arena* NextArena(const ArenaSnapshot& arenas, uintptr_t base) {
+  const Arena* next = nullptr;
+  for (const Arena* arena : arenas) {
+    if (arena->base > base && (next == nullptr || arena->base < next->base)) {
+      next = arena;
+    }
+  }
+  return next;
+}
+
 void MapWriter::WriteArenas() {
   Name("arenas");
   file_->Put("[");
-  bool is_first = true;
-  runtime_->page_heap()->ForEachArena([&](const Arena* arena) {
-    file_->Put(is_first ? "\n" : ",\n");
-    is_first = false;
+  const ArenaSnapshot arenas = runtime_->page_heap()->arena_snapshot();
+  for (const Arena* arena = NextArena(arenas, 0); arena != nullptr;) {
+    file_->Put("\n");
     WriteArena(*arena);
-  });
+    arena = NextArena(arenas, arena->base);
+    if (arena != nullptr) file_->Put(",");
+  }
   file_->Put("]");
 }
 

@@ -16,8 +16,9 @@ enum class RacePoint {
   kSweepTokenTaken,   // a sweeper has acquired a span, nothing done yet
   kSpanPopped,        // a span came off an unswept list, token not yet taken
   kSpanDead,          // a dead span is swept, not yet back in the page heap
-  kSpanFreed,         // a span's pages are free, its record not yet
+  kRecordTaken,       // a new span has a freed one's record, not yet set up
   kChunkClaimed,      // a reclaimer has claimed a chunk, not looked at it yet
+  kSpansLookedUp,     // it has read which spans there are, no sweepgen yet
   kLinkedNotRunning,  // attaching: in the heap's list, world may be stopped
   kDetachedStillCounted,  // detaching: out of the list, memory not yet released
   kCount,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/base/fatal.h"
+#include "runtime/base/race_hooks.h"
 #include "runtime/heap/os_memory.h"
 
 namespace loam {
@@ -87,6 +88,7 @@ Span* PageHeap::AllocateSpan(const SpanShape& shape, uint32_t generation,
       return nullptr;
     }
   }
+  AtRacePoint(RacePoint::kRecordTaken);
   SetUpSpan(span, pages, shape, cells, generation);
   return span;
 }

@@ -166,12 +166,11 @@ class PageHeap {
     return highest_.load(std::memory_order_relaxed);
   }
 
-  // Calls visit(span) for every span in use. The world is stopped, or spans
-  // cannot come and go for another reason.
+  // Calls visit(span) for every span in use. The world is stopped and nobody
+  // sweeps, or spans cannot come and go for another reason.
   template <typename Visit>
-  void ForEachSpan(Visit&& visit) LOAM_NO_THREAD_SAFETY_ANALYSIS {
-    for (size_t a = 0; a < pages_.arena_count(); a++) {
-      Arena* arena = pages_.arena(a);
+  void ForEachSpan(Visit&& visit) {
+    for (Arena* arena : arena_snapshot()) {
       for (size_t w = 0; w < kPagesPerArena / kBitsPerWord; w++) {
         uint64_t bits = arena->page_in_use[w].load(std::memory_order_relaxed);
         while (bits != 0) {
@@ -182,10 +181,11 @@ class PageHeap {
       }
     }
   }
-  // Calls visit(arena) for every arena; the same condition.
+  // Calls visit(arena) for every arena that is there now. Others may come, for
+  // manual spans, even while the world is stopped.
   template <typename Visit>
-  void ForEachArena(Visit&& visit) LOAM_NO_THREAD_SAFETY_ANALYSIS {
-    for (size_t a = 0; a < pages_.arena_count(); a++) visit(pages_.arena(a));
+  void ForEachArena(Visit&& visit) {
+    for (Arena* arena : arena_snapshot()) visit(arena);
   }
 
   // A copy of a chunk's bits, for whoever draws them. Of its pages those from

@@ -101,6 +101,7 @@ void PageReclaimer::ReclaimChunk(uint32_t generation, size_t chunk,
       Prefetch(span);
       spans[count++] = span;
     }
+    if (count > 0) AtRacePoint(RacePoint::kSpansLookedUp);
     for (size_t i = 0; i < count; i++) {
       if (!SeemsDead(spans[i], generation)) continue;
       SweepToken token = SweepToken::TryAcquire(spans[i], generation);

@@ -6,61 +6,18 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 #include <vector>
 
 #include "api/loam.h"
 #include "gtest/gtest.h"
 #include "runtime/base/race_hooks.h"
+#include "tests/races/gate.h"
 
 namespace loam {
 namespace {
 
 #ifdef LOAM_RACE_HOOKS
-
-// Holds one thread, the first to come by, at one point.
-class Gate {
- public:
-  explicit Gate(RacePoint point) {
-    current = this;
-    point_ = point;
-    race_hook.store(&Gate::Hook, std::memory_order_release);
-  }
-  ~Gate() {
-    race_hook.store(nullptr, std::memory_order_release);
-    Open();
-  }
-  void WaitUntilReached() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return reached_; });
-  }
-  void Open() {
-    const std::lock_guard lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
-  }
-
- private:
-  static void Hook(RacePoint point) {
-    Gate* gate = current;
-    if (point != gate->point_) return;
-    std::unique_lock lock(gate->mutex_);
-    if (gate->reached_) return;
-    gate->reached_ = true;
-    gate->changed_.notify_all();
-    gate->changed_.wait(lock, [gate] { return gate->open_; });
-  }
-
-  static Gate* current;
-  RacePoint point_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool reached_ = false;
-  bool open_ = false;
-};
-Gate* Gate::current = nullptr;
 
 struct Node {
   Node* next;
@@ -95,8 +52,6 @@ class RaceTest : public testing::Test {
   const loam_type* node_type_ = nullptr;
   std::atomic<bool> opened_{false};
 };
-
-constexpr auto kLongEnoughToGoWrong = std::chrono::milliseconds(50);
 
 // A mutator that has become running but not yet read its word: the stopper must
 // wait for it, and it must step back.
