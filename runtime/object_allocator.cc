@@ -34,8 +34,7 @@ void BeforeAllocation(Mutator* m, AllocationMode mode) {
 // is full.
 bool OthersMayHaveTakenIt(const Mutator* m, CycleOutcome outcome) {
   return outcome == CycleOutcome::kSuperseded ||
-         (outcome == CycleOutcome::kRan &&
-          m->runtime->mutator_count() > 1);
+         (outcome == CycleOutcome::kRan && m->runtime->mutator_count() > 1);
 }
 
 // Calls attempt() until it returns something else than NULL, making room in
