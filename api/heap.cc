@@ -42,6 +42,7 @@ loam_cycle_info Convert(const CycleInfo& info) {
   converted.live_bytes = info.live_bytes;
   converted.live_objects = info.live_objects;
   converted.next_trigger_bytes = info.next_trigger;
+  converted.unswept_spans = info.unswept_spans;
   return converted;
 }
 

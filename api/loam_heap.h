@@ -60,7 +60,8 @@ typedef enum loam_cycle_reason LOAM_ENUM_TYPE {
   LOAM_CYCLE_STRESS       /* check.stress_* */
 } loam_cycle_reason;
 
-/* One collection. At cycle begin only the first three fields are set. */
+/* One collection. At cycle begin only the first three fields, live_bytes_before
+ * and unswept_spans are set. */
 typedef struct loam_cycle_info {
   size_t struct_size;
   uint64_t number; /* 1 for the first cycle of a heap */
@@ -71,6 +72,9 @@ typedef struct loam_cycle_info {
   uint64_t live_bytes;        /* bytes of cells marked */
   uint64_t live_objects;
   uint64_t next_trigger_bytes;
+  /* Spans that the collecting thread had to sweep before it could begin: what
+   * allocation and the background had not swept by then. Set at cycle begin. */
+  uint64_t unswept_spans;
 } loam_cycle_info;
 
 /* Callbacks. None may allocate on this heap or take a lock that is held across

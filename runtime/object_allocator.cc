@@ -28,6 +28,15 @@ void BeforeAllocation(Mutator* m, AllocationMode mode) {
   }
 }
 
+// Whether an allocation that failed after a cycle may have come too late: a
+// thread that had to wait for the processor finds that others have used all
+// that there was. Only while they stand still can it tell that from a heap that
+// is full.
+bool OthersMayHaveTakenIt(const Mutator* m, CycleOutcome outcome) {
+  return outcome == CycleOutcome::kSuperseded ||
+         (outcome == CycleOutcome::kRan && m->runtime->mutator_count() > 1);
+}
+
 // Calls attempt(may_grow) until it returns something else than NULL, making
 // room in between; NULL when nothing more can be done.
 template <typename Attempt>
@@ -51,21 +60,27 @@ void* WithMemory(Mutator* m, size_t bytes, AllocationMode mode,
   }
   if (result == nullptr) result = attempt();
   if (result != nullptr) return result;
-  if (mode == AllocationMode::kNeverCollect) {
+  // Free pages in the wrong place count against the limit.
+  const auto release_and_attempt = [&]() -> void* {
     return runtime->ReleaseMemory() > 0 ? attempt() : nullptr;
-  }
+  };
+  if (mode == AllocationMode::kNeverCollect) return release_and_attempt();
   const auto make_room = [&] {
-    CycleOutcome outcome =
+    const CycleOutcome outcome =
         runtime->Collect(m, CycleReason::kMemory, /*sweep_all=*/true, cycles);
     void* object = attempt();
-    if (object == nullptr && outcome == CycleOutcome::kSuperseded) {
-      // What another thread's cycle found has gone to others.
-      runtime->Collect(m, CycleReason::kMemory, /*sweep_all=*/true);
+    const bool stop = object == nullptr && OthersMayHaveTakenIt(m, outcome);
+    if (stop) {
+      runtime->StopTheWorld(m);
       object = attempt();
+      if (object == nullptr) {
+        runtime->Collect(m, CycleReason::kMemory, /*sweep_all=*/false);
+        object = attempt();
+      }
     }
+    if (object == nullptr) object = release_and_attempt();
+    if (stop) runtime->StartTheWorld(m);
     cycles = runtime->cycle()->cycles();
-    // Free pages in the wrong place count against the limit.
-    if (object == nullptr && runtime->ReleaseMemory() > 0) object = attempt();
     return object;
   };
   result = make_room();

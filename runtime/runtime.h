@@ -85,6 +85,8 @@ class Runtime final : private CycleHost {
   Status LeaveNative(Mutator* m, ErrorMessage* message);
   void StopTheWorld(Mutator* m);
   void StartTheWorld(Mutator* m);
+  // Attached, this moment.
+  uint32_t mutator_count() const { return safepoints_.mutator_count(); }
   // Before a fork: stops the world and holds the heap's locks; one thread may
   // prepare several heaps. In the child `m` is the only mutator left.
   void PrepareFork(Mutator* m);

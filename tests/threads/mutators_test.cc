@@ -351,6 +351,31 @@ TEST(MutatorsTest, ThreadsThatRunOutTogetherCollectOnce) {
   EXPECT_LE(cycles, kHeaps + kHeaps / 8);
 }
 
+// Threads that run out while the others hold the processor find that what a
+// collection freed has been used up again, perhaps many times. That is not out
+// of memory.
+TEST(MutatorsTest, NobodyGoesWithoutWhereAllIsGarbage) {
+  constexpr uint64_t kHeapBytes = 1 << 20;
+  constexpr int kThreads = 16;
+  loam_options options = TestOptions();
+  options.policy = LOAM_POLICY_FIXED;
+  options.fixed_heap_size = kHeapBytes;
+  TestHeap heap(options);
+  const Deadline deadline(Seconds());
+  RunThreads(heap, kThreads, [&](loam_mutator* m, int i) {
+    while (deadline.Running()) {
+      for (int k = 0; k < 1000; k++) {
+        ASSERT_NE(loam_alloc_bytes(m, i % 2 == 0 ? 64 : 8192), nullptr)
+            << loam_last_error();
+      }
+      // One of a quarter of the heap: the rest may be in use by turns.
+      ASSERT_NE(loam_alloc_bytes(m, kHeapBytes / 4), nullptr)
+          << loam_last_error();
+    }
+  });
+  EXPECT_GT(heap.Stats().cycles, 10u);
+}
+
 // Once loam_gc_disable has returned, no collection starts until enable.
 TEST(MutatorsTest, GcDisableMeansNoCollection) {
   TestHeap heap;
