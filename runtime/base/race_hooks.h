@@ -15,7 +15,7 @@ enum class RacePoint {
   kLeaveNative,       // running again, safepoint word not yet read
   kSweepTokenTaken,   // a sweeper has acquired a span, nothing done yet
   kSpanPopped,        // a span came off an unswept list, token not yet taken
-  kSpanDead,          // a dead span is swept, not yet back in the page heap
+  kSpansDead,         // dead spans are swept, not yet back in the page heap
   kRecordTaken,       // a new span has a freed one's record, not yet set up
   kChunkClaimed,      // a reclaimer has claimed a chunk, not looked at it yet
   kSpansLookedUp,     // it has read which spans there are, no sweepgen yet

@@ -21,7 +21,6 @@ class DeadSpans {
 
   // The span is swept, on no list, and nothing in it is alive.
   void Add(Span* span) {
-    AtRacePoint(RacePoint::kSpanDead);
     pages_ += span->page_count;
     waiting_pages_ += span->page_count;
     spans_[count_++] = span;
@@ -36,7 +35,9 @@ class DeadSpans {
   static constexpr size_t kMaxPages = 128;
 
   void Free() {
-    if (count_ > 0) page_heap_->FreeSpans(spans_, count_);
+    if (count_ == 0) return;
+    AtRacePoint(RacePoint::kSpansDead);
+    page_heap_->FreeSpans(spans_, count_);
     count_ = 0;
     waiting_pages_ = 0;
   }

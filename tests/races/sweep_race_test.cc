@@ -10,7 +10,6 @@
 #include <thread>
 #include <vector>
 
-#include "api/loam.h"
 #include "gtest/gtest.h"
 #include "runtime/base/race_hooks.h"
 #include "tests/races/gate.h"
@@ -218,14 +217,14 @@ TEST_P(CycleRaceTest, NextCycleWaitsForTheSweeper) {
 
 INSTANTIATE_TEST_SUITE_P(
     Places, CycleRaceTest,
-    testing::Values(Place{"SpanOffItsList", RacePoint::kSpanPopped, false},
-                    Place{"TokenOfASpanOffItsList", RacePoint::kSweepTokenTaken,
-                          false},
-                    Place{"DeadSpanOffItsList", RacePoint::kSpanDead, false},
-                    Place{"ChunkClaimed", RacePoint::kChunkClaimed, true},
-                    Place{"SpansLookedUp", RacePoint::kSpansLookedUp, true},
-                    Place{"TokenByAddress", RacePoint::kSweepTokenTaken, true},
-                    Place{"DeadSpanByAddress", RacePoint::kSpanDead, true}),
+    testing::Values(
+        Place{"SpanOffItsList", RacePoint::kSpanPopped, false},
+        Place{"TokenOfASpanOffItsList", RacePoint::kSweepTokenTaken, false},
+        Place{"DeadSpansOffTheirList", RacePoint::kSpansDead, false},
+        Place{"ChunkClaimed", RacePoint::kChunkClaimed, true},
+        Place{"SpansLookedUp", RacePoint::kSpansLookedUp, true},
+        Place{"TokenByAddress", RacePoint::kSweepTokenTaken, true},
+        Place{"DeadSpansByAddress", RacePoint::kSpansDead, true}),
     [](const testing::TestParamInfo<Place>& info) {
       return std::string(info.param.name);
     });

@@ -17,7 +17,7 @@
 namespace loam_test {
 namespace {
 
-constexpr size_t kNodes = kSanitized ? 60'000 : 300'000;
+constexpr size_t kNodes = kSanitized ? 200'000 : 300'000;
 
 // Waits until it holds; false if it does not within half a minute.
 template <typename Condition>
