@@ -91,7 +91,9 @@ class FixedPool {
     Free* next;
   };
   bool Refill() {
-    constexpr size_t kBatchBytes = 4096;
+    // A block has room for one batch less than its size suggests, because of
+    // its header: what that wastes is small if batches are.
+    constexpr size_t kBatchBytes = 1024;
     constexpr size_t kBatch =
         sizeof(T) * 2 > kBatchBytes ? 2 : kBatchBytes / sizeof(T);
     auto* records = static_cast<char*>(
