@@ -100,15 +100,20 @@ loam_status loam_heap_span_classes(
                            heap == nullptr ? "heap" : "visit", "is NULL");
   }
   Unwrap(heap)->sweeper()->ForEachList([&](const CentralSpanList& list) {
-    const SpanClassCounters::Counts counts = list.counters.Get();
+    const AllocationCounter::Counts objects = list.objects();
+    const AllocationCounter::Counts bytes =
+        list.kind == SpanKind::kLarge
+            ? list.large_bytes()
+            : AllocationCounter::Counts{objects.allocated * list.cell_bytes,
+                                        objects.freed * list.cell_bytes};
     loam_span_class_stats stats;
     stats.kind = static_cast<loam_span_kind>(list.kind);
     stats.type = Wrap(list.type);
     stats.cell_bytes = list.kind == SpanKind::kLarge ? 0 : list.cell_bytes;
-    stats.allocated_objects = counts.allocated_cells;
-    stats.allocated_bytes = counts.allocated_bytes;
-    stats.freed_objects = counts.freed_cells;
-    stats.freed_bytes = counts.freed_bytes;
+    stats.allocated_objects = objects.allocated;
+    stats.allocated_bytes = bytes.allocated;
+    stats.freed_objects = objects.freed;
+    stats.freed_bytes = bytes.freed;
     EmbedderCall("the function of loam_heap_span_classes",
                  [&] { visit(&stats, data); });
   });

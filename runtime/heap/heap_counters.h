@@ -26,46 +26,35 @@ class Counter {
   std::atomic<uint64_t> value_{0};
 };
 
-// What objects of one span class have been given and have left behind. A cell
-// is counted as allocated before it can be freed, and freed is added with
-// release and read first: what is read here never has more freed than
-// allocated.
-class SpanClassCounters {
+// How many cells of a span class, or how many bytes, have been allocated and
+// freed. What was allocated is counted before it can be freed, and freed is
+// added with release and read first: nobody sees more freed than allocated.
+class AllocationCounter {
  public:
   struct Counts {
-    uint64_t allocated_cells, allocated_bytes;
-    uint64_t freed_cells, freed_bytes;
+    uint64_t allocated, freed;
   };
 
   // When a cache takes a span, all of its free cells; what is unused when the
   // span comes back is taken off again.
-  void Allocate(uint64_t cells, uint64_t bytes) {
-    allocated_cells_.fetch_add(cells, std::memory_order_relaxed);
-    allocated_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  void Allocate(uint64_t n) {
+    allocated_.fetch_add(n, std::memory_order_relaxed);
   }
-  void TakeBack(uint64_t cells, uint64_t bytes) {
-    allocated_cells_.fetch_sub(cells, std::memory_order_relaxed);
-    allocated_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  void TakeBack(uint64_t n) {
+    allocated_.fetch_sub(n, std::memory_order_relaxed);
   }
   // What a sweeper found dead.
-  void Free(uint64_t cells, uint64_t bytes) {
-    freed_cells_.fetch_add(cells, std::memory_order_release);
-    freed_bytes_.fetch_add(bytes, std::memory_order_release);
-  }
+  void Free(uint64_t n) { freed_.fetch_add(n, std::memory_order_release); }
   Counts Get() const {
     Counts counts;
-    counts.freed_bytes = freed_bytes_.load(std::memory_order_acquire);
-    counts.freed_cells = freed_cells_.load(std::memory_order_acquire);
-    counts.allocated_cells = allocated_cells_.load(std::memory_order_relaxed);
-    counts.allocated_bytes = allocated_bytes_.load(std::memory_order_relaxed);
+    counts.freed = freed_.load(std::memory_order_acquire);
+    counts.allocated = allocated_.load(std::memory_order_relaxed);
     return counts;
   }
 
  private:
-  std::atomic<uint64_t> allocated_cells_{0};
-  std::atomic<uint64_t> allocated_bytes_{0};
-  std::atomic<uint64_t> freed_cells_{0};
-  std::atomic<uint64_t> freed_bytes_{0};
+  std::atomic<uint64_t> allocated_{0};
+  std::atomic<uint64_t> freed_{0};
 };
 
 struct HeapCounters {

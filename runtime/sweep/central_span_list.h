@@ -37,8 +37,20 @@ class CentralSpanList {
 
   bool HasUnswept(uint32_t generation) LOAM_EXCLUDES(mutex_);
 
-  // Of the objects of this span class.
-  SpanClassCounters counters;
+  // Objects of this span class, in a span of it. Their bytes follow from the
+  // size of cells, but where sizes differ.
+  void CountAllocated(uint64_t cells, const Span& span) {
+    objects_.Allocate(cells);
+    if (span.kind == SpanKind::kLarge) large_bytes_.Allocate(span.cell_bytes);
+  }
+  void TakeBack(uint64_t cells) { objects_.TakeBack(cells); }
+  void CountFreed(uint64_t cells, const Span& span) {
+    objects_.Free(cells);
+    if (span.kind == SpanKind::kLarge) large_bytes_.Free(span.cell_bytes);
+  }
+  AllocationCounter::Counts objects() const { return objects_.Get(); }
+  // kLarge only.
+  AllocationCounter::Counts large_bytes() const { return large_bytes_.Get(); }
 
   // The chain of all lists that have ever held a span, and what that is; see
   // Sweeper::Register. Constant once registered.
@@ -63,6 +75,8 @@ class CentralSpanList {
   Span* PopUnswept(uint32_t generation) LOAM_REQUIRES(mutex_);
   void Unlink(Span* span) LOAM_REQUIRES(mutex_);
 
+  AllocationCounter objects_;
+  AllocationCounter large_bytes_;
   Mutex<LockRank::kCentralList> mutex_;
   Span* heads_[5] LOAM_GUARDED_BY(mutex_) = {};  // by SpanListId
 };

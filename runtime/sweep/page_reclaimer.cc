@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "runtime/base/race_hooks.h"
-#include "runtime/sweep/dead_spans.h"
+#include "runtime/sweep/sweep_batch.h"
 #include "runtime/sweep/sweep_token.h"
 #include "runtime/sweep/sweeper.h"
 
@@ -64,26 +64,25 @@ size_t PageReclaimer::UseCredit(size_t pages) {
 }
 
 bool PageReclaimer::Reclaim(uint32_t generation, size_t pages,
-                            size_t max_chunks) {
+                            size_t max_chunks, SweepBatch* batch) {
   pages -= UseCredit(pages);
-  DeadSpans dead(page_heap_);
-  for (; dead.pages() < pages && max_chunks > 0; max_chunks--) {
+  for (; batch->dead_pages() < pages && max_chunks > 0; max_chunks--) {
     if (next_chunk_.load(std::memory_order_relaxed) >= chunk_count_) {
       return false;
     }
     const size_t chunk = next_chunk_.fetch_add(1, std::memory_order_relaxed);
     if (chunk >= chunk_count_) return false;
     AtRacePoint(RacePoint::kChunkClaimed);
-    ReclaimChunk(generation, chunk, &dead);
+    ReclaimChunk(generation, chunk, batch);
   }
-  if (dead.pages() > pages) {
-    credit_.fetch_add(dead.pages() - pages, std::memory_order_relaxed);
+  if (batch->dead_pages() > pages) {
+    credit_.fetch_add(batch->dead_pages() - pages, std::memory_order_relaxed);
   }
   return true;
 }
 
 void PageReclaimer::ReclaimChunk(uint32_t generation, size_t chunk,
-                                 DeadSpans* dead) {
+                                 SweepBatch* batch) {
   const Arena* arena = arenas_[chunk / kChunksPerArena];
   const size_t first_page = chunk % kChunksPerArena * kPagesPerChunk;
   constexpr size_t kWords = kPagesPerChunk / kBitsPerWord;
@@ -105,7 +104,7 @@ void PageReclaimer::ReclaimChunk(uint32_t generation, size_t chunk,
     for (size_t i = 0; i < count; i++) {
       if (!SeemsDead(spans[i], generation)) continue;
       SweepToken token = SweepToken::TryAcquire(spans[i], generation);
-      if (token) sweeper_->SweepInto(dead, std::move(token));
+      if (token) sweeper_->SweepInto(batch, std::move(token));
     }
   }
 }

@@ -19,7 +19,7 @@
 
 namespace loam {
 
-class DeadSpans;
+class SweepBatch;
 class Sweeper;
 
 class PageReclaimer {
@@ -33,7 +33,8 @@ class PageReclaimer {
 
   // Frees `pages`, or uses credit of so many, looking at `max_chunks` chunks at
   // most. False if no chunk is left to claim.
-  bool Reclaim(uint32_t generation, size_t pages, size_t max_chunks);
+  bool Reclaim(uint32_t generation, size_t pages, size_t max_chunks,
+               SweepBatch* batch);
 
   // That have been looked at in this generation.
   size_t claimed_chunks() const;
@@ -41,7 +42,7 @@ class PageReclaimer {
  private:
   // Takes up to `pages` off the credit; how many.
   size_t UseCredit(size_t pages);
-  void ReclaimChunk(uint32_t generation, size_t chunk, DeadSpans* dead);
+  void ReclaimChunk(uint32_t generation, size_t chunk, SweepBatch* batch);
 
   PageHeap* const page_heap_;
   Sweeper* const sweeper_;

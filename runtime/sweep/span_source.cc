@@ -19,7 +19,7 @@ Span* SpanSource::Cache(Span* span, uint32_t generation) {
   const size_t cells = FreeCells(span);
   const size_t bytes = cells * span->cell_bytes;
   span->allocated_cells = span->cell_count;
-  span->central->counters.Allocate(cells, bytes);
+  span->central->CountAllocated(cells, *span);
   counters_->live_estimate.Add(bytes);
   // Relaxed: the span is the caller's alone.
   span->sweepgen.store(Cached(generation), std::memory_order_relaxed);
@@ -92,7 +92,7 @@ void SpanSource::Release(Span* span) {
   if (free_cells > 0) {
     span->allocated_cells =
         static_cast<uint32_t>(span->cell_count - free_cells);
-    span->central->counters.TakeBack(free_cells, free_bytes);
+    span->central->TakeBack(free_cells);
   }
   if (state == SweepState::kCachedStale) {
     // The cycle has counted it as allocated.
@@ -121,7 +121,7 @@ Span* SpanSource::AcquireLarge(const SpanShape& shape, MayGrow may_grow,
   if (span == nullptr) return nullptr;
   span->set_free_index(1);
   span->allocated_cells = 1;
-  span->central->counters.Allocate(1, span->cell_bytes);
+  span->central->CountAllocated(1, *span);
   counters_->live_estimate.Add(span->cell_bytes);
   shape.central->PushSwept(span, /*full=*/true, generation);
   sweeper_->PayDebt();

@@ -110,10 +110,8 @@ void Sweeper::FindDead(Span* span) {
   const auto live =
       static_cast<uint32_t>(CountSet(span->mark_bits, 0, span->cell_count));
   const uint64_t dead = span->allocated_cells - live;
-  if (dead > 0) span->central->counters.Free(dead, dead * span->cell_bytes);
+  if (dead > 0) span->central->CountFreed(dead, *span);
   span->allocated_cells = live;
-  counters_->swept_spans.Add(1);
-  pacer_.CountSwept(span->page_count);
 }
 
 void Sweeper::ReuseCells(Span* span) {
@@ -129,20 +127,27 @@ void Sweeper::ReuseCells(Span* span) {
 Span* Sweeper::Sweep(SweepToken token) {
   Span* span = token.span();
   FindDead(span);
+  counters_->swept_spans.Add(1);
+  pacer_.CountSwept(span->page_count);
   ReuseCells(span);
   return token.Publish();
 }
 
-void Sweeper::SweepInto(DeadSpans* dead, SweepToken token) {
+void Sweeper::SweepInto(SweepBatch* batch, SweepToken token) {
+  token.span()->central->Remove(token.span());
+  SweepUnlisted(batch, std::move(token));
+}
+
+void Sweeper::SweepUnlisted(SweepBatch* batch, SweepToken token) {
   const uint32_t generation = token.generation();
   Span* span = token.span();
-  span->central->Remove(span);
   FindDead(span);
+  batch->CountSwept(span);
   if (span->allocated_cells == 0) {
     // It needs no bits any more. Nothing in it is allocated.
     span->set_alloc_bits(NoBits());
     span->set_free_index(0);
-    dead->Add(token.Publish());
+    batch->AddDead(token.Publish());
     return;
   }
   ReuseCells(span);
@@ -152,12 +157,12 @@ void Sweeper::SweepInto(DeadSpans* dead, SweepToken token) {
 }
 
 size_t Sweeper::SweepAndReturn(SweepToken token) {
-  DeadSpans dead(page_heap_);
-  SweepInto(&dead, std::move(token));
-  return dead.pages();
+  SweepBatch batch = NewBatch();
+  SweepInto(&batch, std::move(token));
+  return batch.dead_pages();
 }
 
-bool Sweeper::SweepOneInto(DeadSpans* dead) {
+bool Sweeper::SweepOneInto(SweepBatch* batch) {
   const uint32_t generation = this->generation();
   CentralSpanList* list = cursor_.load(std::memory_order_acquire);
   while (list != nullptr) {
@@ -165,7 +170,7 @@ bool Sweeper::SweepOneInto(DeadSpans* dead) {
     if (span != nullptr) {
       SweepToken token = SweepToken::TryAcquire(span, generation);
       if (!token) continue;
-      SweepInto(dead, std::move(token));
+      SweepUnlisted(batch, std::move(token));
       return true;
     }
     // Drained: nothing is added to an unswept set before the next cycle.
@@ -186,32 +191,35 @@ bool Sweeper::SweepSome(size_t spans, size_t* pages_freed) {
   *pages_freed = 0;
   const ActiveScope active(this);
   if (!active) return false;
-  DeadSpans dead(page_heap_);
+  SweepBatch batch = NewBatch();
   bool more = true;
-  for (; spans > 0 && more; spans--) more = SweepOneInto(&dead);
-  *pages_freed = dead.pages();
+  for (; spans > 0 && more; spans--) more = SweepOneInto(&batch);
+  *pages_freed = batch.dead_pages();
   return more;
 }
 
 void Sweeper::SweepDebt() {
   const ActiveScope active(this);
   if (!active) return pacer_.Stop();
-  DeadSpans dead(page_heap_);
-  while (pacer_.Debt(ChargedBytes()) > 0 && SweepOneInto(&dead)) {
+  const uint64_t debt = pacer_.Debt(ChargedBytes());
+  SweepBatch batch = NewBatch();
+  while (batch.swept_pages() < debt && SweepOneInto(&batch)) {
   }
 }
 
 bool Sweeper::Reclaim(size_t pages, size_t max_chunks) {
   const ActiveScope active(this);
-  return active && reclaimer_.Reclaim(generation(), pages, max_chunks);
+  if (!active) return false;
+  SweepBatch batch = NewBatch();
+  return reclaimer_.Reclaim(generation(), pages, max_chunks, &batch);
 }
 
 size_t Sweeper::SweepAll() {
   const ActiveScope active(this);
   if (!active) return 0;
-  DeadSpans dead(page_heap_);
+  SweepBatch batch = NewBatch();
   size_t spans = 0;
-  while (SweepOneInto(&dead)) spans++;
+  while (SweepOneInto(&batch)) spans++;
   return spans;
 }
 

@@ -19,8 +19,8 @@
 #include "runtime/heap/page_heap.h"
 #include "runtime/specials/special_table.h"
 #include "runtime/sweep/central_span_list.h"
-#include "runtime/sweep/dead_spans.h"
 #include "runtime/sweep/page_reclaimer.h"
+#include "runtime/sweep/sweep_batch.h"
 #include "runtime/sweep/sweep_pacer.h"
 #include "runtime/sweep/sweep_token.h"
 
@@ -72,8 +72,8 @@ class Sweeper {
   // Sweeps a span and gives it back: to the page heap if nothing in it is
   // alive, else to its central list. Returns the pages freed.
   size_t SweepAndReturn(SweepToken token);
-  // The same with dead spans left to `dead`.
-  void SweepInto(DeadSpans* dead, SweepToken token);
+  // The same as a part of a batch.
+  void SweepInto(SweepBatch* batch, SweepToken token);
 
   // Sweeps up to `spans` from anywhere in the heap. False if none is left to
   // take. Writes the pages freed.
@@ -128,13 +128,16 @@ class Sweeper {
     return counters_->ChargedBytes(page_heap_->record_bytes()->Get());
   }
 
+  SweepBatch NewBatch() { return SweepBatch(page_heap_, counters_, &pacer_); }
+  // SweepInto for a span that is on no list.
+  void SweepUnlisted(SweepBatch* batch, SweepToken token);
   // Runs what happens at the death of objects, and counts the live ones.
   void FindDead(Span* span);
   // Makes the cells of the dead free, and the span ready to be marked.
   void ReuseCells(Span* span);
   // Sweeps a span from anywhere; false, and sweeping is drained, if no list has
   // any.
-  bool SweepOneInto(DeadSpans* dead);
+  bool SweepOneInto(SweepBatch* batch);
   void SweepDebt();
   void CheckNoZombies(const Span* span) const;
   void PoisonFreed(const Span* span) const;

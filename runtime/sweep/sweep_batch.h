@@ -1,0 +1,79 @@
+// What a thread that sweeps several spans has done and not told yet: dead spans
+// on their way to the page heap, which takes several at a time for less, and
+// how many it has swept. Lives inside an ActiveScope: who waits for sweepers
+// wants the pages.
+
+#ifndef LOAM_RUNTIME_SWEEP_SWEEP_BATCH_H_
+#define LOAM_RUNTIME_SWEEP_SWEEP_BATCH_H_
+
+#include <cstddef>
+
+#include "runtime/base/race_hooks.h"
+#include "runtime/heap/heap_counters.h"
+#include "runtime/heap/page_heap.h"
+#include "runtime/sweep/sweep_pacer.h"
+
+namespace loam {
+
+class SweepBatch {
+ public:
+  SweepBatch(PageHeap* page_heap, HeapCounters* counters, SweepPacer* pacer)
+      : page_heap_(page_heap), counters_(counters), pacer_(pacer) {}
+  ~SweepBatch() {
+    TellSwept();
+    FreeDead();
+  }
+  SweepBatch(const SweepBatch&) = delete;
+  SweepBatch& operator=(const SweepBatch&) = delete;
+
+  void CountSwept(const Span* span) {
+    swept_pages_ += span->page_count;
+    untold_pages_ += span->page_count;
+    if (++untold_spans_ == kMaxSpans) TellSwept();
+  }
+  // The span is swept, on no list, and nothing in it is alive.
+  void AddDead(Span* span) {
+    dead_pages_ += span->page_count;
+    waiting_pages_ += span->page_count;
+    dead_[dead_count_++] = span;
+    if (dead_count_ == kMaxSpans || waiting_pages_ >= kMaxPages) FreeDead();
+  }
+  // Of all that were counted, and of those that were dead.
+  size_t swept_pages() const { return swept_pages_; }
+  size_t dead_pages() const { return dead_pages_; }
+
+ private:
+  // Others may grow the heap for want of these, or sweep more than is due.
+  static constexpr size_t kMaxSpans = 32;
+  static constexpr size_t kMaxPages = 128;
+
+  void TellSwept() {
+    if (untold_spans_ == 0) return;
+    counters_->swept_spans.Add(untold_spans_);
+    pacer_->CountSwept(untold_pages_);
+    untold_spans_ = 0;
+    untold_pages_ = 0;
+  }
+  void FreeDead() {
+    if (dead_count_ == 0) return;
+    AtRacePoint(RacePoint::kSpansDead);
+    page_heap_->FreeSpans(dead_, dead_count_);
+    dead_count_ = 0;
+    waiting_pages_ = 0;
+  }
+
+  PageHeap* const page_heap_;
+  HeapCounters* const counters_;
+  SweepPacer* const pacer_;
+  size_t swept_pages_ = 0;
+  size_t untold_spans_ = 0;
+  size_t untold_pages_ = 0;
+  size_t dead_pages_ = 0;
+  size_t waiting_pages_ = 0;
+  size_t dead_count_ = 0;
+  Span* dead_[kMaxSpans];
+};
+
+}  // namespace loam
+
+#endif  // LOAM_RUNTIME_SWEEP_SWEEP_BATCH_H_
