@@ -125,7 +125,8 @@ void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns,
         "half of the time on collecting");
   }
   info.next_trigger = parts_.pacer->trigger();
-  parts_.sweeper->StartPacing(info.next_trigger);
+  parts_.sweeper->StartPacing(info.next_trigger,
+                              parts_.safepoints->mutator_count());
   {
     SpinLockHolder lock(&totals_lock_);
     totals_.last_pause_ns = info.pause_ns;

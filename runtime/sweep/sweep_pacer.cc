@@ -5,17 +5,22 @@
 namespace loam {
 namespace {
 
-// Sweeping is to be over this long before the trigger, or an eighth of the way,
-// whichever is less: several mutators may take spans at the same time.
-constexpr uint64_t kMaxReserveBytes = uint64_t{1} << 20;
-constexpr uint64_t kReserveFraction = 8;
+// Sweeping is to be over a sixty-fourth of the way before the trigger, and by
+// so much for each mutator but one, since each may have charged a span and not
+// swept for it yet. Not earlier than this part of the way: what is swept early
+// goes back to the page heap, and costs more to get than from the central list.
+constexpr uint64_t kLeastFraction = 64;
+constexpr uint64_t kBytesPerMutator = uint64_t{128} << 10;
+constexpr uint64_t kMostFraction = 8;
 
 }  // namespace
 
 void SweepPacer::SetLine(uint64_t charged_bytes, uint64_t trigger) {
   const uint64_t swept = swept_pages_.load(std::memory_order_relaxed);
   const uint64_t way = trigger > charged_bytes ? trigger - charged_bytes : 0;
-  const uint64_t reserve = std::min(way / kReserveFraction, kMaxReserveBytes);
+  const uint64_t others = mutators_ > 0 ? mutators_ - 1 : 0;
+  const uint64_t reserve = std::min(
+      way / kMostFraction, way / kLeastFraction + others * kBytesPerMutator);
   const double slope =
       pages_ > swept
           ? static_cast<double>(pages_ - swept) /
@@ -26,10 +31,11 @@ void SweepPacer::SetLine(uint64_t charged_bytes, uint64_t trigger) {
   pages_per_byte_.store(slope, std::memory_order_relaxed);
 }
 
-void SweepPacer::Start(uint64_t pages, uint64_t charged_bytes,
-                       uint64_t trigger) {
+void SweepPacer::Start(uint64_t pages, uint64_t charged_bytes, uint64_t trigger,
+                       uint32_t mutators) {
   const SpinLockHolder lock(&lock_);
   pages_ = pages;
+  mutators_ = mutators;
   swept_pages_.store(0, std::memory_order_relaxed);
   SetLine(charged_bytes, trigger);
 }

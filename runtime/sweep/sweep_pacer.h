@@ -29,9 +29,10 @@ namespace loam {
 
 class SweepPacer {
  public:
-  // A new cycle: `pages` are to be swept, from now on.
-  void Start(uint64_t pages, uint64_t charged_bytes, uint64_t trigger)
-      LOAM_EXCLUDES(lock_);
+  // A new cycle: `pages` are to be swept, from now on, while so many mutators
+  // allocate.
+  void Start(uint64_t pages, uint64_t charged_bytes, uint64_t trigger,
+             uint32_t mutators) LOAM_EXCLUDES(lock_);
   // There is another trigger.
   void MoveBasis(uint64_t charged_bytes, uint64_t trigger) LOAM_EXCLUDES(lock_);
   // Everything is swept.
@@ -47,8 +48,10 @@ class SweepPacer {
   void SetLine(uint64_t charged_bytes, uint64_t trigger) LOAM_REQUIRES(lock_);
 
   SpinLock lock_;
-  uint64_t pages_ LOAM_GUARDED_BY(lock_) = 0;  // to sweep in this cycle
-  std::atomic<uint64_t> swept_pages_{0};       // in this cycle
+  // Of this cycle.
+  uint64_t pages_ LOAM_GUARDED_BY(lock_) = 0;  // to sweep
+  uint32_t mutators_ LOAM_GUARDED_BY(lock_) = 1;
+  std::atomic<uint64_t> swept_pages_{0};  // in this cycle
   // Written under lock_. A slope of 0: nothing is due.
   std::atomic<double> pages_per_byte_{0};
   std::atomic<uint64_t> basis_bytes_{0};

@@ -39,8 +39,8 @@ void Sweeper::NextGeneration() {
   active_.store(0, std::memory_order_release);
 }
 
-void Sweeper::StartPacing(uint64_t trigger) {
-  pacer_.Start(page_heap_->span_pages(), ChargedBytes(), trigger);
+void Sweeper::StartPacing(uint64_t trigger, uint32_t mutators) {
+  pacer_.Start(page_heap_->span_pages(), ChargedBytes(), trigger, mutators);
 }
 
 bool Sweeper::TryBegin() {

@@ -59,8 +59,8 @@ class Sweeper {
   // The world is stopped, marking done: everything swept needs sweeping again.
   void NextGeneration();
   // The same stop, when the trigger of the next cycle is known: sweeping is to
-  // be over by then.
-  void StartPacing(uint64_t trigger);
+  // be over by then. So many mutators allocate.
+  void StartPacing(uint64_t trigger, uint32_t mutators);
   // The trigger has changed. Any thread.
   void MoveTrigger(uint64_t trigger) {
     pacer_.MoveBasis(ChargedBytes(), trigger);

@@ -21,9 +21,10 @@ TEST(SweepPacerTest, NothingIsDueBeforeTheFirstCycle) {
   EXPECT_EQ(pacer.Debt(UINT64_MAX / 2), 0);
 }
 
-TEST(SweepPacerTest, EverythingIsSweptAMebibyteBeforeTheTrigger) {
+TEST(SweepPacerTest, EverythingIsSweptBeforeTheTrigger) {
   SweepPacer pacer;
-  pacer.Start(1000, 100 * kMiB, 201 * kMiB);
+  // A sixty-fourth of the way: 1.6 MiB.
+  pacer.Start(1000, 100 * kMiB, 100 * kMiB + 6400 * kMiB / 63, 1);
   EXPECT_EQ(pacer.Debt(100 * kMiB), 0);
   uint64_t swept = 0;
   for (uint64_t charged = 100 * kMiB; charged < 200 * kMiB; charged += kMiB) {
@@ -36,37 +37,45 @@ TEST(SweepPacerTest, EverythingIsSweptAMebibyteBeforeTheTrigger) {
   EXPECT_EQ(swept, 1000);
 }
 
-TEST(SweepPacerTest, SmallHeapsKeepAnEighthInReserve) {
+TEST(SweepPacerTest, EachFurtherMutatorIsAReserve) {
   SweepPacer pacer;
-  pacer.Start(800, 0, 4096);
-  EXPECT_EQ(pacer.Debt(4096 / 8 * 7), 800);
+  pacer.Start(800, 0, 64 * kMiB, 1);
+  EXPECT_EQ(pacer.Debt(63 * kMiB), 800);
+  EXPECT_LT(pacer.Debt(62 * kMiB), 800);
+  pacer.Start(800, 0, 64 * kMiB, 9);
+  EXPECT_EQ(pacer.Debt(62 * kMiB), 800);
+  EXPECT_LT(pacer.Debt(61 * kMiB), 800);
+  // An eighth of the way at most.
+  pacer.Start(800, 0, 8 * kMiB, 100);
+  EXPECT_EQ(pacer.Debt(7 * kMiB), 800);
+  EXPECT_LT(pacer.Debt(6 * kMiB), 800);
 }
 
 TEST(SweepPacerTest, WhatOthersSweptIsNotDue) {
   SweepPacer pacer;
-  pacer.Start(1000, 0, 81 * kMiB);
+  pacer.Start(1000, 0, 64 * kMiB, 1);
   pacer.CountSwept(500);
-  EXPECT_EQ(pacer.Debt(40 * kMiB), 0);
-  EXPECT_NEAR(static_cast<double>(pacer.Debt(60 * kMiB)), 250, 2);
+  EXPECT_EQ(pacer.Debt(31 * kMiB), 0);
+  EXPECT_NEAR(static_cast<double>(pacer.Debt(47 * kMiB)), 246, 2);
 }
 
 TEST(SweepPacerTest, TheBasisMovesWithTheTrigger) {
   SweepPacer pacer;
-  pacer.Start(1000, 0, 101 * kMiB);
-  EXPECT_EQ(Pay(&pacer, 50 * kMiB), 500);
-  // Earlier: the other half within ten mebibytes.
-  pacer.MoveBasis(50 * kMiB, 60 * kMiB + kMiB);
-  EXPECT_EQ(pacer.Debt(50 * kMiB), 0) << "no jump";
-  EXPECT_NEAR(static_cast<double>(Pay(&pacer, 55 * kMiB)), 250, 2);
+  pacer.Start(1000, 0, 128 * kMiB, 1);
+  EXPECT_EQ(Pay(&pacer, 63 * kMiB), 500);
+  // Earlier: the other half within 63 of 64 KiB.
+  pacer.MoveBasis(63 * kMiB, 63 * kMiB + (64 << 10));
+  EXPECT_EQ(pacer.Debt(63 * kMiB), 0) << "no jump";
+  EXPECT_EQ(Pay(&pacer, 63 * kMiB + 31 * 1024 + 512), 250);
   // Later.
-  pacer.MoveBasis(55 * kMiB, 556 * kMiB);
-  EXPECT_EQ(pacer.Debt(55 * kMiB), 0);
-  EXPECT_NEAR(static_cast<double>(pacer.Debt(305 * kMiB)), 125, 2);
+  pacer.MoveBasis(64 * kMiB, 576 * kMiB);
+  EXPECT_EQ(pacer.Debt(64 * kMiB), 0);
+  EXPECT_NEAR(static_cast<double>(pacer.Debt((64 + 252) * kMiB)), 125, 2);
 }
 
 TEST(SweepPacerTest, ATriggerBelowTheHeapMakesEverythingDue) {
   SweepPacer pacer;
-  pacer.Start(1000, 10 * kMiB, 101 * kMiB);
+  pacer.Start(1000, 10 * kMiB, 101 * kMiB, 1);
   pacer.MoveBasis(20 * kMiB, 15 * kMiB);
   EXPECT_EQ(pacer.Debt(20 * kMiB), 0);
   EXPECT_GE(pacer.Debt(20 * kMiB + 64), 1000);
@@ -74,14 +83,14 @@ TEST(SweepPacerTest, ATriggerBelowTheHeapMakesEverythingDue) {
 
 TEST(SweepPacerTest, CellsThatCameBackUnusedAreNoCredit) {
   SweepPacer pacer;
-  pacer.Start(1000, 10 * kMiB, 100 * kMiB);
+  pacer.Start(1000, 10 * kMiB, 100 * kMiB, 1);
   EXPECT_EQ(pacer.Debt(9 * kMiB), 0);
   EXPECT_EQ(pacer.Debt(0), 0);
 }
 
 TEST(SweepPacerTest, NothingIsDueWhenAllIsSwept) {
   SweepPacer pacer;
-  pacer.Start(1000, 0, 100 * kMiB);
+  pacer.Start(1000, 0, 100 * kMiB, 1);
   pacer.Stop();
   EXPECT_EQ(pacer.Debt(99 * kMiB), 0);
   pacer.MoveBasis(10 * kMiB, 20 * kMiB);
