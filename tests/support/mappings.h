@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/sanitized.h"
+
 namespace loam_test {
 
 struct Mapping {
@@ -81,6 +83,12 @@ inline size_t RuntimeBytes() {
     }
   }
   return bytes;
+}
+
+// Whether that is `bytes` more than it was. With a sanitizer, which maps such
+// memory too, nobody can tell: true.
+inline bool RuntimeHasGrownBy(size_t bytes, size_t before) {
+  return kSanitized || RuntimeBytes() == before + bytes;
 }
 
 }  // namespace loam_test

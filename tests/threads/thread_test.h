@@ -17,21 +17,9 @@
 #include "api/loam.h"
 #include "tests/api/test_heap.h"
 #include "tests/support/random.h"
-
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define LOAM_TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define LOAM_TEST_SANITIZED 1
-#endif
-#endif
-#ifndef LOAM_TEST_SANITIZED
-#define LOAM_TEST_SANITIZED 0
-#endif
+#include "tests/support/sanitized.h"
 
 namespace loam_test {
-
-constexpr bool kSanitized = LOAM_TEST_SANITIZED != 0;
 
 // LOAM_TEST_SECONDS, or `seconds`; a whole test takes about as long.
 inline double TestSeconds(double seconds) {
