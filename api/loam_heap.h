@@ -154,7 +154,7 @@ typedef struct loam_options {
   uint32_t retain_percent;
   /* Nonzero: nothing is done in the background. What is dead is found as the
    * program allocates and collects; memory goes back when
-   * loam_heap_release_memory is called. Otherwise a heap of more than 8 MiB
+   * loam_heap_release_memory is called. Otherwise a heap of some mebibytes
    * starts a thread, unless it has a platform, after the first collection that
    * leaves something to do. The thread takes no signals, and calls nothing of
    * yours but the log callback and the function of loam_finalizers_on_ready.
@@ -288,8 +288,9 @@ LOAM_API loam_status loam_finalizers_run(loam_mutator* m, size_t max,
                                          size_t* ran, size_t* waiting);
 
 /* `wake` is called when finalizers are queued on an empty queue, on the thread
- * that sweeps, perhaps while the world is stopped: it must not call loam, nor
- * take a lock that anybody holds across a call of loam. NULL to stop. */
+ * that sweeps (the heap's own perhaps, or a platform's), perhaps while the
+ * world is stopped: it must not call loam, nor take a lock that anybody holds
+ * across a call of loam. NULL to stop. */
 LOAM_API void loam_finalizers_on_ready(loam_heap* heap,
                                        void (*wake)(void* data), void* data);
 

@@ -34,9 +34,8 @@ uint64_t BackgroundSweeper::Work() {
   uint64_t now_ns = began_ns;
   bool more = true;
   while (more && now_ns - began_ns < kSpellNs) {
-    size_t pages = 0;
-    more = sweeper_->SweepSome(kBatchSpans, &pages);
-    freed_pages_.Add(pages);
+    size_t pages_freed;
+    more = sweeper_->SweepSome(kBatchSpans, &pages_freed);
     sched_yield();
     now_ns = NowNanoseconds();
   }

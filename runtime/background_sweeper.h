@@ -30,14 +30,12 @@ class BackgroundSweeper final : public BackgroundJob {
 
   uint64_t Work() override;
 
-  // That it has swept, and how long it has worked.
-  uint64_t freed_pages() const { return freed_pages_.Get(); }
+  // That it has worked.
   uint64_t worked_ns() const { return worked_ns_.Get(); }
 
  private:
   Sweeper* const sweeper_;
   PageHeap* const page_heap_;
-  Counter freed_pages_;
   Counter worked_ns_;
 };
 

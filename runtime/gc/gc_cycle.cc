@@ -67,8 +67,9 @@ CycleOutcome GcCycle::Collect(SafepointState* self, CycleReason reason,
   if (parts_.safepoints->StopTheWorld(self, still_wanted, &expected)) {
     // A mutator may have disabled collections on its way to the safepoint.
     outcome = is_disabled() ? CycleOutcome::kDisabled : CycleOutcome::kRan;
-    if (outcome == CycleOutcome::kRan)
+    if (outcome == CycleOutcome::kRan) {
       Run(reason, stop_began_ns, unswept_spans);
+    }
     parts_.safepoints->StartTheWorld();
   }
   Safepoints::ResumeSelf(self);

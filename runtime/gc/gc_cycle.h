@@ -59,8 +59,8 @@ struct CycleInfo {
   uint64_t live_bytes;
   uint64_t live_objects;
   uint64_t next_trigger;
-  // Spans that the collecting thread had to sweep first. When the trigger is
-  // reached by allocating there are none.
+  // Spans that the collecting thread had to sweep first: none, mostly, when the
+  // trigger is reached by allocating.
   uint64_t unswept_spans;
 };
 

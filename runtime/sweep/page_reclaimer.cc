@@ -49,10 +49,6 @@ void PageReclaimer::Begin() {
   credit_.store(0, std::memory_order_relaxed);
 }
 
-size_t PageReclaimer::claimed_chunks() const {
-  return std::min(next_chunk_.load(std::memory_order_relaxed), chunk_count_);
-}
-
 size_t PageReclaimer::UseCredit(size_t pages) {
   size_t credit = credit_.load(std::memory_order_relaxed);
   size_t used;

@@ -36,9 +36,6 @@ class PageReclaimer {
   bool Reclaim(uint32_t generation, size_t pages, size_t max_chunks,
                SweepBatch* batch);
 
-  // That have been looked at in this generation.
-  size_t claimed_chunks() const;
-
  private:
   // Takes up to `pages` off the credit; how many.
   size_t UseCredit(size_t pages);

@@ -12,6 +12,7 @@
 #include "runtime/heap/os_memory.h"
 #include "runtime/heap/page_heap.h"
 #include "tests/heap/free_place.h"
+#include "tests/heap/span_of_pages.h"
 #include "tests/support/mappings.h"
 
 namespace loam {
@@ -21,17 +22,7 @@ using loam_test::MappedBytes;
 using loam_test::RuntimeBytes;
 using loam_test::RuntimeHasGrownBy;
 
-constexpr uint32_t kGeneration = 4;
 constexpr uintptr_t kHintStep = AddressSpace::kHintStep;
-
-SpanShape Pages(size_t pages) {
-  SpanShape shape = {};
-  shape.kind = SpanKind::kLarge;
-  shape.scan = ScanKind::kNoscan;
-  shape.pages = static_cast<uint32_t>(pages);
-  shape.cell_bytes = pages * kPageBytes;
-  return shape;
-}
 
 // Mappings of the test's own, without access.
 class Obstacles {

@@ -11,22 +11,13 @@
 #include "gtest/gtest.h"
 #include "runtime/heap/page_heap.h"
 #include "tests/base/test_random.h"
+#include "tests/heap/span_of_pages.h"
 
 namespace loam {
 namespace {
 
-constexpr uint32_t kGeneration = 4;
 // With so many pages in spans a heap can afford a few caches.
 constexpr size_t kLargeHeapPages = (size_t{64} << 20) / kPageBytes;
-
-SpanShape Pages(size_t pages) {
-  SpanShape shape = {};
-  shape.kind = SpanKind::kLarge;
-  shape.scan = ScanKind::kNoscan;
-  shape.pages = static_cast<uint32_t>(pages);
-  shape.cell_bytes = pages * kPageBytes;
-  return shape;
-}
 
 class PageHeapCachesTest : public testing::Test {
  protected:

@@ -10,20 +10,10 @@
 #include "runtime/heap/page_heap.h"
 #include "tests/base/test_random.h"
 #include "tests/heap/free_place.h"
+#include "tests/heap/span_of_pages.h"
 
 namespace loam {
 namespace {
-
-constexpr uint32_t kGeneration = 4;
-
-SpanShape Pages(size_t pages) {
-  SpanShape shape = {};
-  shape.kind = SpanKind::kLarge;
-  shape.scan = ScanKind::kNoscan;
-  shape.pages = static_cast<uint32_t>(pages);
-  shape.cell_bytes = pages * kPageBytes;
-  return shape;
-}
 
 class PageHeapLimitsTest : public testing::Test {
  protected:

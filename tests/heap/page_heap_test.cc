@@ -9,11 +9,10 @@
 #include "gtest/gtest.h"
 #include "runtime/heap/size_classes.h"
 #include "tests/base/test_random.h"
+#include "tests/heap/span_of_pages.h"
 
 namespace loam {
 namespace {
-
-constexpr uint32_t kGeneration = 4;
 
 SpanShape Bytes(size_t cell_bytes) {
   SpanShape shape = {};
@@ -21,15 +20,6 @@ SpanShape Bytes(size_t cell_bytes) {
   shape.scan = ScanKind::kNoscan;
   shape.cell_bytes = cell_bytes;
   shape.pages = static_cast<uint32_t>(SpanPagesForCell(cell_bytes));
-  return shape;
-}
-
-SpanShape Pages(size_t pages) {
-  SpanShape shape = {};
-  shape.kind = SpanKind::kLarge;
-  shape.scan = ScanKind::kNoscan;
-  shape.pages = static_cast<uint32_t>(pages);
-  shape.cell_bytes = pages * kPageBytes;
   return shape;
 }
 

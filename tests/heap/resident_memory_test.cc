@@ -6,6 +6,7 @@
 #include "gtest/gtest.h"
 #include "runtime/heap/os_memory.h"
 #include "runtime/heap/page_heap.h"
+#include "tests/heap/span_of_pages.h"
 #include "tests/support/mappings.h"
 
 namespace loam {
@@ -14,17 +15,6 @@ namespace {
 using loam_test::Mapping;
 using loam_test::MappingOf;
 using loam_test::Mappings;
-
-constexpr uint32_t kGeneration = 4;
-
-SpanShape Pages(size_t pages) {
-  SpanShape shape = {};
-  shape.kind = SpanKind::kLarge;
-  shape.scan = ScanKind::kNoscan;
-  shape.pages = static_cast<uint32_t>(pages);
-  shape.cell_bytes = pages * kPageBytes;
-  return shape;
-}
 
 class ResidentMemoryTest : public testing::Test {
  protected:
