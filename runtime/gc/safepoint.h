@@ -13,7 +13,8 @@
 //   kNative    in an embedder's bracket -> kRunning: by the thread that leaves
 //   kParked    waits inside loam        -> kRunning: by the thread that waits
 //
-// The world of a heap is stopped when no mutator but the stopper is running.
+// The world of a heap is stopped once the stopper has seen no other mutator
+// running. From then on one may store kRunning, but not go on with it:
 //
 // Why it is safe. A stopper sets every word, then reads every state; a mutator
 // that becomes kRunning first stores its state, then reads its word. All four
