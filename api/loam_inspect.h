@@ -93,9 +93,9 @@ typedef enum loam_span_kind LOAM_ENUM_TYPE {
 } loam_span_kind;
 
 /* Counts since the heap was created, of objects in cells of one size: for each
- * class objects (bytes) allocated less those freed are there now. Cells that a
- * mutator has cached count as allocated, dead objects until they are swept as
- * not freed. */
+ * class objects (bytes) allocated less those freed are there now. Objects in a
+ * span that a mutator has cached are counted when it gives the span back, at
+ * the next collection at the latest; dead objects when they are swept. */
 typedef struct loam_span_class_stats {
   loam_span_kind kind;
   const loam_type* type; /* LOAM_SPAN_ONE_TYPE; otherwise NULL */

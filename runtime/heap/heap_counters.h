@@ -35,15 +35,12 @@ class AllocationCounter {
     uint64_t allocated, freed;
   };
 
-  // When a cache takes a span, all of its free cells; what is unused when the
-  // span comes back is taken off again.
+  // One at a time: under the lock of the central list.
   void Allocate(uint64_t n) {
-    allocated_.fetch_add(n, std::memory_order_relaxed);
+    allocated_.store(allocated_.load(std::memory_order_relaxed) + n,
+                     std::memory_order_relaxed);
   }
-  void TakeBack(uint64_t n) {
-    allocated_.fetch_sub(n, std::memory_order_relaxed);
-  }
-  // What a sweeper found dead.
+  // Any thread.
   void Free(uint64_t n) { freed_.fetch_add(n, std::memory_order_release); }
   Counts Get() const {
     Counts counts;
@@ -71,7 +68,6 @@ struct HeapCounters {
   // Of objects that got a finalizer since the last cycle. Those that die are
   // there for one more cycle, so the trigger counts them twice.
   Counter finalizable_bytes;
-  Counter swept_spans;
   Counter cached_span_bytes;  // spans in mutators' caches
 
   // What is compared with the trigger; `record_bytes` are those of specials.

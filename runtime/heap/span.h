@@ -103,7 +103,8 @@ struct alignas(64) Span {
   uint8_t size_class;            // classed kinds; kManual: the ManualUse
   uint32_t page_count;
   // Cells with an object in them, when the span was last swept or given back by
-  // a cache; all of them while it is cached. Owned like the span.
+  // a cache; while it is cached, the free ones that the cache got with it.
+  // Owned like the span.
   uint32_t allocated_cells;
   Span* next;  // on a central list: guarded by central's lock
   Span* previous;
@@ -195,6 +196,7 @@ struct alignas(64) Span {
 
 static_assert(offsetof(Span, alloc_bits_) == 64,
               "what marking reads fits one cache line");
+static_assert(sizeof(Span) == 128, "a span of 8 KiB costs a sixty-fourth");
 
 // (address - base) / cell_bytes == ((address - base) * magic) >> 32 for every
 // address in a span: exact as long as span bytes times the error of the magic

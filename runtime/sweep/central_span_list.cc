@@ -4,8 +4,13 @@
 
 namespace loam {
 
-void CentralSpanList::PushSwept(Span* span, bool full, uint32_t generation) {
+void CentralSpanList::PushSwept(Span* span, bool full, uint32_t generation,
+                                uint64_t allocated_cells) {
   MutexLock lock(&mutex_);
+  objects_.Allocate(allocated_cells);
+  if (span->kind == SpanKind::kLarge) {
+    large_bytes_.Allocate(allocated_cells * span->cell_bytes);
+  }
   const SpanListId id = ListId(full, SweptParity(generation));
   Span*& head = Head(id);
   LOAM_DCHECK(span->list_id == SpanListId::kNone);

@@ -21,8 +21,9 @@ namespace loam {
 
 class CentralSpanList {
  public:
-  void PushSwept(Span* span, bool full, uint32_t generation)
-      LOAM_EXCLUDES(mutex_);
+  // Counts so many cells as allocated.
+  void PushSwept(Span* span, bool full, uint32_t generation,
+                 uint64_t allocated_cells = 0) LOAM_EXCLUDES(mutex_);
   // A span that may have free cells, the best first: partial and swept,
   // partial, full. NULL if there is none. A swept span is the caller's; an
   // unswept one may have a sweeper already: the caller tries for the token and
@@ -37,13 +38,12 @@ class CentralSpanList {
 
   bool HasUnswept(uint32_t generation) LOAM_EXCLUDES(mutex_);
 
-  // Objects of this span class, in a span of it. Their bytes follow from the
-  // size of cells, but where sizes differ.
-  void CountAllocated(uint64_t cells, const Span& span) {
+  // Objects of this span class. Their bytes follow from the size of cells, but
+  // where sizes differ.
+  void CountAllocated(uint64_t cells) LOAM_EXCLUDES(mutex_) {
+    MutexLock lock(&mutex_);
     objects_.Allocate(cells);
-    if (span.kind == SpanKind::kLarge) large_bytes_.Allocate(span.cell_bytes);
   }
-  void TakeBack(uint64_t cells) { objects_.TakeBack(cells); }
   void CountFreed(uint64_t cells, const Span& span) {
     objects_.Free(cells);
     if (span.kind == SpanKind::kLarge) large_bytes_.Free(span.cell_bytes);

@@ -17,10 +17,8 @@ constexpr size_t kLargePages = 128;
 
 Span* SpanSource::Cache(Span* span, uint32_t generation) {
   const size_t cells = FreeCells(span);
-  const size_t bytes = cells * span->cell_bytes;
-  span->allocated_cells = span->cell_count;
-  span->central->CountAllocated(cells, *span);
-  counters_->live_estimate.Add(bytes);
+  span->allocated_cells = static_cast<uint32_t>(cells);
+  counters_->live_estimate.Add(cells * span->cell_bytes);
   // Relaxed: the span is the caller's alone.
   span->sweepgen.store(Cached(generation), std::memory_order_relaxed);
   return span;
@@ -86,17 +84,14 @@ void SpanSource::Release(Span* span) {
   const uint32_t generation = sweeper_->generation();
   const SweepState state =
       SweepStateOf(span->sweepgen.load(std::memory_order_relaxed), generation);
-  // Full spans, which is what a refill releases, leave the counters alone.
   const size_t free_cells = FreeCells(span);
   const size_t free_bytes = free_cells * span->cell_bytes;
-  if (free_cells > 0) {
-    span->allocated_cells =
-        static_cast<uint32_t>(span->cell_count - free_cells);
-    span->central->TakeBack(free_cells);
-  }
+  const size_t taken_cells = span->allocated_cells - free_cells;
+  span->allocated_cells = static_cast<uint32_t>(span->cell_count - free_cells);
   if (state == SweepState::kCachedStale) {
     // The cycle has counted it as allocated.
     counters_->allocated_bytes.Subtract(free_bytes);
+    span->central->CountAllocated(taken_cells);
     sweeper_->SweepAndReturn(SweepToken::TakeStale(span, generation));
     return;
   }
@@ -104,9 +99,10 @@ void SpanSource::Release(Span* span) {
              "released span %p has sweepgen %u in generation %u",
              static_cast<void*>(span),
              span->sweepgen.load(std::memory_order_relaxed), generation);
+  // Full spans, which is what a refill releases, leave the estimate alone.
   if (free_cells > 0) counters_->live_estimate.Subtract(free_bytes);
   span->sweepgen.store(Swept(generation), std::memory_order_release);
-  span->central->PushSwept(span, free_cells == 0, generation);
+  span->central->PushSwept(span, free_cells == 0, generation, taken_cells);
 }
 
 Span* SpanSource::AcquireLarge(const SpanShape& shape, MayGrow may_grow,
@@ -121,9 +117,9 @@ Span* SpanSource::AcquireLarge(const SpanShape& shape, MayGrow may_grow,
   if (span == nullptr) return nullptr;
   span->set_free_index(1);
   span->allocated_cells = 1;
-  span->central->CountAllocated(1, *span);
   counters_->live_estimate.Add(span->cell_bytes);
-  shape.central->PushSwept(span, /*full=*/true, generation);
+  shape.central->PushSwept(span, /*full=*/true, generation,
+                           /*allocated_cells=*/1);
   sweeper_->PayDebt();
   return span;
 }

@@ -9,7 +9,6 @@
 #include <cstddef>
 
 #include "runtime/base/race_hooks.h"
-#include "runtime/heap/heap_counters.h"
 #include "runtime/heap/page_heap.h"
 #include "runtime/sweep/sweep_pacer.h"
 
@@ -17,8 +16,8 @@ namespace loam {
 
 class SweepBatch {
  public:
-  SweepBatch(PageHeap* page_heap, HeapCounters* counters, SweepPacer* pacer)
-      : page_heap_(page_heap), counters_(counters), pacer_(pacer) {}
+  SweepBatch(PageHeap* page_heap, SweepPacer* pacer)
+      : page_heap_(page_heap), pacer_(pacer) {}
   ~SweepBatch() {
     TellSwept();
     FreeDead();
@@ -49,8 +48,7 @@ class SweepBatch {
 
   void TellSwept() {
     if (untold_spans_ == 0) return;
-    counters_->swept_spans.Add(untold_spans_);
-    pacer_->CountSwept(untold_pages_);
+    pacer_->CountSwept(untold_spans_, untold_pages_);
     untold_spans_ = 0;
     untold_pages_ = 0;
   }
@@ -63,7 +61,6 @@ class SweepBatch {
   }
 
   PageHeap* const page_heap_;
-  HeapCounters* const counters_;
   SweepPacer* const pacer_;
   size_t swept_pages_ = 0;
   size_t untold_spans_ = 0;

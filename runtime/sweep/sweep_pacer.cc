@@ -16,7 +16,7 @@ constexpr uint64_t kMostFraction = 8;
 }  // namespace
 
 void SweepPacer::SetLine(uint64_t charged_bytes, uint64_t trigger) {
-  const uint64_t swept = swept_pages_.load(std::memory_order_relaxed);
+  const uint64_t swept = Pages(swept_.load(std::memory_order_relaxed));
   const uint64_t way = trigger > charged_bytes ? trigger - charged_bytes : 0;
   const uint64_t others = mutators_ > 0 ? mutators_ - 1 : 0;
   const uint64_t reserve = std::min(
@@ -31,12 +31,25 @@ void SweepPacer::SetLine(uint64_t charged_bytes, uint64_t trigger) {
   pages_per_byte_.store(slope, std::memory_order_relaxed);
 }
 
+void SweepPacer::NextGeneration() {
+  const SpinLockHolder lock(&lock_);
+  spans_before_ += swept_.load(std::memory_order_relaxed) >> kPageBits;
+  swept_.store(0, std::memory_order_relaxed);
+  pages_ = 0;
+  pages_per_byte_.store(0, std::memory_order_relaxed);
+}
+
+uint64_t SweepPacer::swept_spans() {
+  const SpinLockHolder lock(&lock_);
+  return spans_before_ + (swept_.load(std::memory_order_relaxed) >> kPageBits);
+}
+
 void SweepPacer::Start(uint64_t pages, uint64_t charged_bytes, uint64_t trigger,
                        uint32_t mutators) {
   const SpinLockHolder lock(&lock_);
-  pages_ = pages;
+  // A few may have been swept in this generation already.
+  pages_ = Pages(swept_.load(std::memory_order_relaxed)) + pages;
   mutators_ = mutators;
-  swept_pages_.store(0, std::memory_order_relaxed);
   SetLine(charged_bytes, trigger);
 }
 
@@ -53,7 +66,7 @@ uint64_t SweepPacer::Debt(uint64_t charged_bytes) const {
   const uint64_t basis = basis_bytes_.load(std::memory_order_relaxed);
   if (charged_bytes <= basis) return 0;
   const double due = slope * static_cast<double>(charged_bytes - basis);
-  const uint64_t swept = swept_pages_.load(std::memory_order_relaxed) -
+  const uint64_t swept = Pages(swept_.load(std::memory_order_relaxed)) -
                          basis_pages_.load(std::memory_order_relaxed);
   // The slope may be anything, next to the trigger.
   if (due >= static_cast<double>(UINT64_MAX / 2)) return UINT64_MAX / 2;

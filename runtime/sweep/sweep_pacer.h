@@ -29,8 +29,9 @@ namespace loam {
 
 class SweepPacer {
  public:
-  // A new cycle: `pages` are to be swept, from now on, while so many mutators
-  // allocate.
+  // The next generation: nothing of it is swept, and nothing due before Start.
+  void NextGeneration() LOAM_EXCLUDES(lock_);
+  // `pages` are to be swept, from now on, while so many mutators allocate.
   void Start(uint64_t pages, uint64_t charged_bytes, uint64_t trigger,
              uint32_t mutators) LOAM_EXCLUDES(lock_);
   // There is another trigger.
@@ -38,20 +39,35 @@ class SweepPacer {
   // Everything is swept.
   void Stop() { pages_per_byte_.store(0, std::memory_order_relaxed); }
 
-  void CountSwept(uint64_t pages) {
-    swept_pages_.fetch_add(pages, std::memory_order_relaxed);
+  void CountSwept(uint64_t spans, uint64_t pages) {
+    swept_.fetch_add(spans << kPageBits | pages, std::memory_order_relaxed);
   }
   // Pages that should have been swept, and have not.
   uint64_t Debt(uint64_t charged_bytes) const;
+  // In all generations.
+  uint64_t swept_spans() LOAM_EXCLUDES(lock_);
 
  private:
+  // All pages of 47 bits of addresses.
+  static constexpr int kPageBits = 34;
+
+  static uint64_t Pages(uint64_t swept) {
+    return swept & ((uint64_t{1} << kPageBits) - 1);
+  }
   void SetLine(uint64_t charged_bytes, uint64_t trigger) LOAM_REQUIRES(lock_);
 
   SpinLock lock_;
-  // Of this cycle.
-  uint64_t pages_ LOAM_GUARDED_BY(lock_) = 0;  // to sweep
+  // Swept before this generation.
+  uint64_t spans_before_ LOAM_GUARDED_BY(lock_) = 0;
+  // Of this generation.
+  uint64_t pages_ LOAM_GUARDED_BY(lock_) = 0;  // swept when all is
   uint32_t mutators_ LOAM_GUARDED_BY(lock_) = 1;
-  std::atomic<uint64_t> swept_pages_{0};  // in this cycle
+  // What is swept of this generation, in one word because every refill of a
+  // cursor counts; set back under lock_, while nobody sweeps:
+  //
+  //   bits 34..63   spans
+  //   bits 0..33    pages
+  std::atomic<uint64_t> swept_{0};
   // Written under lock_. A slope of 0: nothing is due.
   std::atomic<double> pages_per_byte_{0};
   std::atomic<uint64_t> basis_bytes_{0};

@@ -33,8 +33,7 @@ void Sweeper::NextGeneration() {
   cursor_.store(registered_.load(std::memory_order_acquire),
                 std::memory_order_release);
   reclaimer_.Begin();
-  // Nothing is due before StartPacing.
-  pacer_.Stop();
+  pacer_.NextGeneration();
   // Last: from here on sweepers may begin.
   active_.store(0, std::memory_order_release);
 }
@@ -127,8 +126,7 @@ void Sweeper::ReuseCells(Span* span) {
 Span* Sweeper::Sweep(SweepToken token) {
   Span* span = token.span();
   FindDead(span);
-  counters_->swept_spans.Add(1);
-  pacer_.CountSwept(span->page_count);
+  pacer_.CountSwept(1, span->page_count);
   ReuseCells(span);
   return token.Publish();
 }

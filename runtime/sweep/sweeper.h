@@ -101,6 +101,9 @@ class Sweeper {
     return (active_.load(std::memory_order_relaxed) & kDrained) != 0;
   }
 
+  // Since the heap was created.
+  uint64_t swept_spans() { return pacer_.swept_spans(); }
+
   // Returns when the span is swept. The caller keeps an object of it alive.
   void EnsureSwept(Span* span);
 
@@ -128,7 +131,7 @@ class Sweeper {
     return counters_->ChargedBytes(page_heap_->record_bytes()->Get());
   }
 
-  SweepBatch NewBatch() { return SweepBatch(page_heap_, counters_, &pacer_); }
+  SweepBatch NewBatch() { return SweepBatch(page_heap_, &pacer_); }
   // SweepInto for a span that is on no list.
   void SweepUnlisted(SweepBatch* batch, SweepToken token);
   // Runs what happens at the death of objects, and counts the live ones.

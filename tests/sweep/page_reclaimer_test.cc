@@ -28,7 +28,7 @@ class PageReclaimerTest : public testing::Test {
     return spans;
   }
   size_t Spans() { return heap_.pages()->stats().spans; }
-  size_t SweptSpans() { return heap_.counters()->swept_spans.Get(); }
+  size_t SweptSpans() { return heap_.sweeper()->swept_spans(); }
 
   HeapFixture heap_;
   CentralSpanList central_;

@@ -12,7 +12,7 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 // Pays what is due at `charged`; how much.
 uint64_t Pay(SweepPacer* pacer, uint64_t charged) {
   const uint64_t debt = pacer->Debt(charged);
-  pacer->CountSwept(debt);
+  pacer->CountSwept(1, debt);
   return debt;
 }
 
@@ -54,7 +54,7 @@ TEST(SweepPacerTest, EachFurtherMutatorIsAReserve) {
 TEST(SweepPacerTest, WhatOthersSweptIsNotDue) {
   SweepPacer pacer;
   pacer.Start(1000, 0, 64 * kMiB, 1);
-  pacer.CountSwept(500);
+  pacer.CountSwept(1, 500);
   EXPECT_EQ(pacer.Debt(31 * kMiB), 0);
   EXPECT_NEAR(static_cast<double>(pacer.Debt(47 * kMiB)), 246, 2);
 }
@@ -95,6 +95,28 @@ TEST(SweepPacerTest, NothingIsDueWhenAllIsSwept) {
   EXPECT_EQ(pacer.Debt(99 * kMiB), 0);
   pacer.MoveBasis(10 * kMiB, 20 * kMiB);
   EXPECT_EQ(pacer.Debt(19 * kMiB), 0) << "a new trigger does not change that";
+}
+
+TEST(SweepPacerTest, NothingIsDueInANewGeneration) {
+  SweepPacer pacer;
+  pacer.Start(1000, 0, 100 * kMiB, 1);
+  pacer.CountSwept(1, 600);
+  pacer.NextGeneration();
+  EXPECT_EQ(pacer.Debt(99 * kMiB), 0);
+  pacer.Start(1000, 0, 64 * kMiB, 1);
+  EXPECT_EQ(pacer.Debt(63 * kMiB), 1000)
+      << "what was swept before is no credit";
+}
+
+TEST(SweepPacerTest, SpansAreCountedThroughAllGenerations) {
+  SweepPacer pacer;
+  EXPECT_EQ(pacer.swept_spans(), 0);
+  pacer.CountSwept(3, (uint64_t{1} << 34) - 1);
+  EXPECT_EQ(pacer.swept_spans(), 3) << "as many pages as there can be";
+  pacer.NextGeneration();
+  EXPECT_EQ(pacer.swept_spans(), 3);
+  pacer.CountSwept(32, 64);
+  EXPECT_EQ(pacer.swept_spans(), 35);
 }
 
 }  // namespace
