@@ -145,7 +145,9 @@ size_t loam_alloc_many(loam_mutator* m, const loam_type* type, size_t count,
   // The first may collect; the others take what there is, so that none of those
   // before can be collected. When that runs out, what exists needs a root: a
   // frame that holds them one collection long would need one slot each, so the
-  // batch ends there instead, and the caller asks for the rest.
+  // batch ends there instead, and the caller asks for the rest. All refills may
+  // fall to the others, batch after batch.
+  CollectIfDue(RequireMutator(m, "loam_alloc_many"));
   out[0] = loam_alloc_slow(m, type);
   if (out[0] == nullptr) return 0;
   size_t done = 1;

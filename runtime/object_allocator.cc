@@ -44,11 +44,8 @@ void* WithMemory(Mutator* m, size_t bytes, AllocationMode mode,
                  Attempt&& attempt_with) {
   Runtime* runtime = m->runtime;
   const auto attempt = [&] { return attempt_with(MayGrow::kYes); };
+  if (mode == AllocationMode::kMayCollect) CollectIfDue(m);
   uint64_t cycles = runtime->cycle()->cycles();
-  if (mode == AllocationMode::kMayCollect && runtime->TriggerReached()) {
-    runtime->Collect(m, CycleReason::kTrigger, /*sweep_all=*/false, cycles);
-    cycles = runtime->cycle()->cycles();
-  }
   void* result = nullptr;
   if (mode == AllocationMode::kMayCollect && runtime->KeepsMemoryLimit()) {
     result = attempt_with(MayGrow::kWithinSoftLimit);
@@ -305,6 +302,13 @@ void RequireDisjoint(Mutator* m, const uint64_t* pointer_bits,
 }
 
 }  // namespace
+
+void CollectIfDue(Mutator* m) {
+  Runtime* runtime = m->runtime;
+  const uint64_t cycles = runtime->cycle()->cycles();
+  if (!runtime->TriggerReached()) return;
+  runtime->Collect(m, CycleReason::kTrigger, /*sweep_all=*/false, cycles);
+}
 
 void* AllocateObject(Mutator* m, const Type& type, size_t bytes,
                      AllocationMode mode) {

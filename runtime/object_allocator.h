@@ -28,6 +28,10 @@ enum class AllocationMode : uint8_t {
   kNeverCollect  // not a safepoint: NULL when the memory at hand does not do
 };
 
+// Collects if the trigger is reached, as every refill does that may. For calls
+// whose refills may not. A safepoint.
+void CollectIfDue(Mutator* m);
+
 // NULL: out of memory. Sizes have been checked for overflow by the caller.
 void* AllocateObject(Mutator* m, const Type& type, size_t bytes,
                      AllocationMode mode);

@@ -322,6 +322,26 @@ TEST(AllocationTest, ManyAtOnce) {
   EXPECT_EQ(heap.Stats().live_objects, all.size());
 }
 
+// Batches may come to lie so that each of them finds a cell for its first
+// object, which alone may collect, and none for another.
+TEST(AllocationTest, BatchesCollectInTime) {
+  loam_options options = TestOptions();
+  options.minimum_heap_bytes = 4 << 20;
+  for (const size_t before : {0, 1, 16, 63}) {
+    TestHeap heap(options);
+    const loam_type* type = RegisterType(
+        heap.types(), "cell", 256, {{"p", 0, 1, LOAM_POINTER}}, LOAM_TYPE_HOT);
+    for (size_t i = 0; i < before; i++) {
+      ASSERT_NE(loam_alloc(heap.m(), type), nullptr);
+    }
+    void* batch[64];
+    for (int i = 0; i < 4096; i++) {  // 64 MiB
+      ASSERT_EQ(loam_alloc_many(heap.m(), type, 64, batch), 64);
+    }
+    EXPECT_GE(heap.Stats().cycles, 14) << before << " before";
+  }
+}
+
 // Of any content, but never of the collector's business.
 TEST(AllocationTest, UnzeroedBytesAreBytes) {
   TestHeap heap;
