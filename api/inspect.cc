@@ -73,7 +73,7 @@ loam_status loam_heap_stats(loam_heap* heap, loam_stats* stats) {
   stats->longest_pause_ns = s.cycle.longest_pause_ns;
   stats->last_pause_ns = s.cycle.last_pause_ns;
   stats->total_mark_ns = s.cycle.total_mark_ns;
-  stats->swept_spans = s.swept_spans;
+  stats->swept_bytes = s.swept_bytes;
   stats->freed_spans = s.pages.freed_spans;
   stats->mutators = s.mutators;
   stats->spans = s.pages.spans;

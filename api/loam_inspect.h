@@ -35,7 +35,7 @@ typedef struct loam_stats {
   uint64_t longest_pause_ns;
   uint64_t last_pause_ns;
   uint64_t total_mark_ns;
-  uint64_t swept_spans;
+  uint64_t swept_bytes; /* of spans, dead and alive; each once per cycle */
   uint64_t freed_spans;
   /* Counts, now. */
   uint64_t mutators;

@@ -96,7 +96,7 @@ RuntimeStats Runtime::stats() {
   stats.external_bytes = counters_.external_bytes.Get();
   stats.trigger = pacer_.trigger();
   stats.cycle = cycle_.totals();
-  stats.swept_spans = sweeper_.swept_spans();
+  stats.swept_bytes = sweeper_.swept_pages() * kPageBytes;
   stats.mutators = safepoints_.mutator_count();
   stats.typed_types = typed_types_.Get();
   stats.finalizers_set = specials_.finalizers_set();

@@ -57,7 +57,7 @@ struct RuntimeStats {
   PageHeapStats pages;
   uint64_t external_bytes, trigger;
   CycleTotals cycle;
-  uint64_t swept_spans;
+  uint64_t swept_bytes;
   uint64_t mutators;
   uint64_t typed_types;
   uint64_t finalizers_set, finalizers_waiting;

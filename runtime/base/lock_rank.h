@@ -18,7 +18,7 @@ enum class LockRank : uint8_t {
   kRootSet,         // RootSet: registered roots, globals, fibers
   kTypeSet,         // TypeSet: registration
   kFinalizerQueue,  // FinalizerQueue
-  kCentralList,     // CentralSpanList; Sweeper: the registry of lists
+  kCentralList,     // Sweeper: the registry of central lists
   kSpanSpecials,    // Span: its list of specials
   kSpecialPool,     // SpecialTable: records
   kPageHeap,        // PageHeap: pages, spans, arenas

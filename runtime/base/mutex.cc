@@ -26,11 +26,10 @@ void NoteLockReleased(LockRank rank) {
   held_ranks &= ~(uint32_t{1} << static_cast<uint32_t>(rank));
 }
 
-void SpinLock::Lock() {
+void SpinLock::LockSlow() {
   constexpr int kSpinsBeforeYield = 64;
   int spins = 0;
-  // Acquire pairs with the release in Unlock.
-  while (locked_.exchange(true, std::memory_order_acquire)) {
+  do {
     while (locked_.load(std::memory_order_relaxed)) {
       if (++spins < kSpinsBeforeYield) {
         PauseProcessor();
@@ -38,7 +37,7 @@ void SpinLock::Lock() {
         sched_yield();
       }
     }
-  }
+  } while (locked_.exchange(true, std::memory_order_acquire));
 }
 
 }  // namespace loam

@@ -110,12 +110,17 @@ class LOAM_CAPABILITY("mutex") SpinLock {
   SpinLock(const SpinLock&) = delete;
   SpinLock& operator=(const SpinLock&) = delete;
 
-  void Lock() LOAM_ACQUIRE();
+  void Lock() LOAM_ACQUIRE() {
+    // Acquire pairs with the release in Unlock.
+    if (locked_.exchange(true, std::memory_order_acquire)) LockSlow();
+  }
   void Unlock() LOAM_RELEASE() {
     locked_.store(false, std::memory_order_release);
   }
 
  private:
+  void LockSlow();
+
   std::atomic<bool> locked_{false};
 };
 

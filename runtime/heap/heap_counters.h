@@ -27,21 +27,22 @@ class Counter {
 };
 
 // How many cells of a span class, or how many bytes, have been allocated and
-// freed. What was allocated is counted before it can be freed, and freed is
-// added with release and read first: nobody sees more freed than allocated.
+// freed. What was allocated is counted before it is freed, and freed is written
+// with release and read first: nobody sees more freed than allocated.
 class AllocationCounter {
  public:
   struct Counts {
     uint64_t allocated, freed;
   };
 
-  // One at a time: under the lock of the central list.
-  void Allocate(uint64_t n) {
-    allocated_.store(allocated_.load(std::memory_order_relaxed) + n,
+  // One thread at a time: under the lock of the central list.
+  void Add(uint64_t allocated, uint64_t freed) {
+    allocated_.store(allocated_.load(std::memory_order_relaxed) + allocated,
                      std::memory_order_relaxed);
+    freed_.store(freed_.load(std::memory_order_relaxed) + freed,
+                 std::memory_order_release);
   }
   // Any thread.
-  void Free(uint64_t n) { freed_.fetch_add(n, std::memory_order_release); }
   Counts Get() const {
     Counts counts;
     counts.freed = freed_.load(std::memory_order_acquire);

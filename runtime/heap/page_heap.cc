@@ -133,6 +133,7 @@ void PageHeap::SetUpSpan(Span* span, const NewPages& pages,
   span->size_class = shape.size_class;
   span->page_count = shape.pages;
   span->allocated_cells = 0;
+  span->uncounted_dead_cells = 0;
   span->next = nullptr;
   span->previous = nullptr;
   span->central = shape.central;

@@ -102,10 +102,11 @@ struct alignas(64) Span {
   SpinLock specials_lock;        // guards specials
   uint8_t size_class;            // classed kinds; kManual: the ManualUse
   uint32_t page_count;
-  // Cells with an object in them, when the span was last swept or given back by
-  // a cache; while it is cached, the free ones that the cache got with it.
-  // Owned like the span.
-  uint32_t allocated_cells;
+  // Cells with an object in them, when the span was last swept, given back by a
+  // cache, or taken by one. Owned like the span.
+  uint16_t allocated_cells;
+  // Cells found dead since `central` last counted. Owned like the span.
+  uint16_t uncounted_dead_cells;
   Span* next;  // on a central list: guarded by central's lock
   Span* previous;
   CentralSpanList* central;  // where it goes when not cached; constant
@@ -197,6 +198,7 @@ struct alignas(64) Span {
 static_assert(offsetof(Span, alloc_bits_) == 64,
               "what marking reads fits one cache line");
 static_assert(sizeof(Span) == 128, "a span of 8 KiB costs a sixty-fourth");
+static_assert(kMaxSpanCells <= UINT16_MAX, "cells are counted in 16 bits");
 
 // (address - base) / cell_bytes == ((address - base) * magic) >> 32 for every
 // address in a span: exact as long as span bytes times the error of the magic

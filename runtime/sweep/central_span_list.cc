@@ -6,11 +6,8 @@ namespace loam {
 
 void CentralSpanList::PushSwept(Span* span, bool full, uint32_t generation,
                                 uint64_t allocated_cells) {
-  MutexLock lock(&mutex_);
-  objects_.Allocate(allocated_cells);
-  if (span->kind == SpanKind::kLarge) {
-    large_bytes_.Allocate(allocated_cells * span->cell_bytes);
-  }
+  const SpinLockHolder lock(&lock_);
+  CountLocked(span, allocated_cells);
   const SpanListId id = ListId(full, SweptParity(generation));
   Span*& head = Head(id);
   LOAM_DCHECK(span->list_id == SpanListId::kNone);
@@ -19,6 +16,16 @@ void CentralSpanList::PushSwept(Span* span, bool full, uint32_t generation,
   span->next = head;
   if (head != nullptr) head->previous = span;
   head = span;
+}
+
+void CentralSpanList::CountLocked(Span* span, uint64_t allocated_cells) {
+  const uint64_t dead_cells = span->uncounted_dead_cells;
+  span->uncounted_dead_cells = 0;
+  objects_.Add(allocated_cells, dead_cells);
+  if (span->kind == SpanKind::kLarge) {
+    large_bytes_.Add(allocated_cells * span->cell_bytes,
+                     dead_cells * span->cell_bytes);
+  }
 }
 
 void CentralSpanList::Unlink(Span* span) {
@@ -42,7 +49,7 @@ Span* CentralSpanList::Pop(SpanListId id) {
 Span* CentralSpanList::TakeForAllocation(uint32_t generation, bool* is_swept) {
   Span* span;
   {
-    MutexLock lock(&mutex_);
+    const SpinLockHolder lock(&lock_);
     span = Pop(ListId(false, SweptParity(generation)));
     *is_swept = span != nullptr;
     if (*is_swept) return span;
@@ -55,7 +62,7 @@ Span* CentralSpanList::TakeForAllocation(uint32_t generation, bool* is_swept) {
 Span* CentralSpanList::TakeForSweeping(uint32_t generation) {
   Span* span;
   {
-    MutexLock lock(&mutex_);
+    const SpinLockHolder lock(&lock_);
     span = PopUnswept(generation);
   }
   if (span != nullptr) AtRacePoint(RacePoint::kSpanPopped);
@@ -69,12 +76,12 @@ Span* CentralSpanList::PopUnswept(uint32_t generation) {
 }
 
 void CentralSpanList::Remove(Span* span) {
-  MutexLock lock(&mutex_);
+  const SpinLockHolder lock(&lock_);
   if (span->list_id != SpanListId::kNone) Unlink(span);
 }
 
 bool CentralSpanList::HasUnswept(uint32_t generation) {
-  MutexLock lock(&mutex_);
+  const SpinLockHolder lock(&lock_);
   const uint32_t parity = 1 - SweptParity(generation);
   return Head(ListId(false, parity)) != nullptr ||
          Head(ListId(true, parity)) != nullptr;

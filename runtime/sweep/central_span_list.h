@@ -21,32 +21,28 @@ namespace loam {
 
 class CentralSpanList {
  public:
-  // Counts so many cells as allocated.
+  // Counts what the span's cache has allocated of it, and who died in it.
   void PushSwept(Span* span, bool full, uint32_t generation,
-                 uint64_t allocated_cells = 0) LOAM_EXCLUDES(mutex_);
+                 uint64_t allocated_cells = 0) LOAM_EXCLUDES(lock_);
   // A span that may have free cells, the best first: partial and swept,
   // partial, full. NULL if there is none. A swept span is the caller's; an
   // unswept one may have a sweeper already: the caller tries for the token and
   // forgets the span if it does not get it. (Its sweepgen does not tell which
   // it was, since that sweeper may have finished.)
   Span* TakeForAllocation(uint32_t generation, bool* is_swept)
-      LOAM_EXCLUDES(mutex_);
+      LOAM_EXCLUDES(lock_);
   // An unswept span; the same holds.
-  Span* TakeForSweeping(uint32_t generation) LOAM_EXCLUDES(mutex_);
+  Span* TakeForSweeping(uint32_t generation) LOAM_EXCLUDES(lock_);
   // Takes a span that the caller is sweeping off whatever list it is on.
-  void Remove(Span* span) LOAM_EXCLUDES(mutex_);
+  void Remove(Span* span) LOAM_EXCLUDES(lock_);
 
-  bool HasUnswept(uint32_t generation) LOAM_EXCLUDES(mutex_);
+  bool HasUnswept(uint32_t generation) LOAM_EXCLUDES(lock_);
 
   // Objects of this span class. Their bytes follow from the size of cells, but
   // where sizes differ.
-  void CountAllocated(uint64_t cells) LOAM_EXCLUDES(mutex_) {
-    MutexLock lock(&mutex_);
-    objects_.Allocate(cells);
-  }
-  void CountFreed(uint64_t cells, const Span& span) {
-    objects_.Free(cells);
-    if (span.kind == SpanKind::kLarge) large_bytes_.Free(span.cell_bytes);
+  void Count(Span* span, uint64_t allocated_cells) LOAM_EXCLUDES(lock_) {
+    const SpinLockHolder lock(&lock_);
+    CountLocked(span, allocated_cells);
   }
   AllocationCounter::Counts objects() const { return objects_.Get(); }
   // kLarge only.
@@ -68,17 +64,18 @@ class CentralSpanList {
   static uint32_t SweptParity(uint32_t generation) {
     return generation / 2 % 2;
   }
-  Span*& Head(SpanListId id) LOAM_REQUIRES(mutex_) {
+  Span*& Head(SpanListId id) LOAM_REQUIRES(lock_) {
     return heads_[static_cast<size_t>(id)];
   }
-  Span* Pop(SpanListId id) LOAM_REQUIRES(mutex_);
-  Span* PopUnswept(uint32_t generation) LOAM_REQUIRES(mutex_);
-  void Unlink(Span* span) LOAM_REQUIRES(mutex_);
+  Span* Pop(SpanListId id) LOAM_REQUIRES(lock_);
+  Span* PopUnswept(uint32_t generation) LOAM_REQUIRES(lock_);
+  void Unlink(Span* span) LOAM_REQUIRES(lock_);
+  void CountLocked(Span* span, uint64_t allocated_cells) LOAM_REQUIRES(lock_);
 
   AllocationCounter objects_;
   AllocationCounter large_bytes_;
-  Mutex<LockRank::kCentralList> mutex_;
-  Span* heads_[5] LOAM_GUARDED_BY(mutex_) = {};  // by SpanListId
+  SpinLock lock_;  // for a few instructions, twice at every refill
+  Span* heads_[5] LOAM_GUARDED_BY(lock_) = {};  // by SpanListId
 };
 
 }  // namespace loam

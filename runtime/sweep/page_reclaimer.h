@@ -6,7 +6,7 @@
 // pages; each is claimed by one thread, once in a generation. What a reclaimer
 // frees beyond what it was asked for is credit to the next.
 //
-// Any thread, within an ActiveScope.
+// Any thread, within an ActiveSweep.
 
 #ifndef LOAM_RUNTIME_SWEEP_PAGE_RECLAIMER_H_
 #define LOAM_RUNTIME_SWEEP_PAGE_RECLAIMER_H_

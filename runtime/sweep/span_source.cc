@@ -16,8 +16,7 @@ constexpr size_t kLargePages = 128;
 }  // namespace
 
 Span* SpanSource::Cache(Span* span, uint32_t generation) {
-  const size_t cells = FreeCells(span);
-  span->allocated_cells = static_cast<uint32_t>(cells);
+  const size_t cells = span->cell_count - span->allocated_cells;
   counters_->live_estimate.Add(cells * span->cell_bytes);
   // Relaxed: the span is the caller's alone.
   span->sweepgen.store(Cached(generation), std::memory_order_relaxed);
@@ -25,15 +24,15 @@ Span* SpanSource::Cache(Span* span, uint32_t generation) {
 }
 
 Span* SpanSource::TakeCentral(CentralSpanList* central, uint32_t generation) {
-  const Sweeper::ActiveScope active(sweeper_);
+  ActiveSweep active(sweeper_->active());
   for (int budget = kSweepBudget; budget > 0; budget--) {
     bool is_swept;
-    // Without the scope all is swept: what is found is.
+    // Not active: all is swept: what is found is.
     Span* span = central->TakeForAllocation(generation, &is_swept);
     if (span == nullptr || is_swept) return span;
     SweepToken token = SweepToken::TryAcquire(span, generation);
     if (!token) continue;
-    span = sweeper_->Sweep(std::move(token));
+    span = sweeper_->Sweep(std::move(token), &active);
     if (span->allocated_cells < span->cell_count) return span;
     central->PushSwept(span, /*full=*/true, generation);
   }
@@ -86,12 +85,13 @@ void SpanSource::Release(Span* span) {
       SweepStateOf(span->sweepgen.load(std::memory_order_relaxed), generation);
   const size_t free_cells = FreeCells(span);
   const size_t free_bytes = free_cells * span->cell_bytes;
-  const size_t taken_cells = span->allocated_cells - free_cells;
-  span->allocated_cells = static_cast<uint32_t>(span->cell_count - free_cells);
+  const size_t allocated_cells = span->cell_count - free_cells;
+  const size_t taken_cells = allocated_cells - span->allocated_cells;
+  span->allocated_cells = static_cast<uint16_t>(allocated_cells);
   if (state == SweepState::kCachedStale) {
     // The cycle has counted it as allocated.
     counters_->allocated_bytes.Subtract(free_bytes);
-    span->central->CountAllocated(taken_cells);
+    span->central->Count(span, taken_cells);
     sweeper_->SweepAndReturn(SweepToken::TakeStale(span, generation));
     return;
   }

@@ -1,6 +1,6 @@
 // What a thread that sweeps several spans has done and not told yet: dead spans
 // on their way to the page heap, which takes several at a time for less, and
-// how many it has swept. Lives inside an ActiveScope: who waits for sweepers
+// how many it has swept. Lives inside an ActiveSweep: who waits for sweepers
 // wants the pages.
 
 #ifndef LOAM_RUNTIME_SWEEP_SWEEP_BATCH_H_
@@ -10,14 +10,14 @@
 
 #include "runtime/base/race_hooks.h"
 #include "runtime/heap/page_heap.h"
-#include "runtime/sweep/sweep_pacer.h"
+#include "runtime/sweep/active_sweeps.h"
 
 namespace loam {
 
 class SweepBatch {
  public:
-  SweepBatch(PageHeap* page_heap, SweepPacer* pacer)
-      : page_heap_(page_heap), pacer_(pacer) {}
+  SweepBatch(PageHeap* page_heap, ActiveSweeps* sweeps)
+      : page_heap_(page_heap), sweeps_(sweeps) {}
   ~SweepBatch() {
     TellSwept();
     FreeDead();
@@ -48,7 +48,7 @@ class SweepBatch {
 
   void TellSwept() {
     if (untold_spans_ == 0) return;
-    pacer_->CountSwept(untold_spans_, untold_pages_);
+    sweeps_->CountPages(untold_pages_);
     untold_spans_ = 0;
     untold_pages_ = 0;
   }
@@ -61,7 +61,7 @@ class SweepBatch {
   }
 
   PageHeap* const page_heap_;
-  SweepPacer* const pacer_;
+  ActiveSweeps* const sweeps_;
   size_t swept_pages_ = 0;
   size_t untold_spans_ = 0;
   size_t untold_pages_ = 0;

@@ -15,15 +15,15 @@ constexpr uint64_t kMostFraction = 8;
 
 }  // namespace
 
-void SweepPacer::SetLine(uint64_t charged_bytes, uint64_t trigger) {
-  const uint64_t swept = Pages(swept_.load(std::memory_order_relaxed));
+void SweepPacer::SetLine(uint64_t swept, uint64_t charged_bytes,
+                         uint64_t trigger) {
   const uint64_t way = trigger > charged_bytes ? trigger - charged_bytes : 0;
   const uint64_t others = mutators_ > 0 ? mutators_ - 1 : 0;
   const uint64_t reserve = std::min(
       way / kMostFraction, way / kLeastFraction + others * kBytesPerMutator);
   const double slope =
-      pages_ > swept
-          ? static_cast<double>(pages_ - swept) /
+      end_pages_ > swept
+          ? static_cast<double>(end_pages_ - swept) /
                 static_cast<double>(std::max<uint64_t>(way - reserve, 1))
           : 0;
   basis_bytes_.store(charged_bytes, std::memory_order_relaxed);
@@ -31,47 +31,33 @@ void SweepPacer::SetLine(uint64_t charged_bytes, uint64_t trigger) {
   pages_per_byte_.store(slope, std::memory_order_relaxed);
 }
 
-void SweepPacer::NextGeneration() {
+void SweepPacer::Start(uint64_t pages, uint64_t swept, uint64_t charged_bytes,
+                       uint64_t trigger, uint32_t mutators) {
   const SpinLockHolder lock(&lock_);
-  spans_before_ += swept_.load(std::memory_order_relaxed) >> kPageBits;
-  swept_.store(0, std::memory_order_relaxed);
-  pages_ = 0;
-  pages_per_byte_.store(0, std::memory_order_relaxed);
-}
-
-uint64_t SweepPacer::swept_spans() {
-  const SpinLockHolder lock(&lock_);
-  return spans_before_ + (swept_.load(std::memory_order_relaxed) >> kPageBits);
-}
-
-void SweepPacer::Start(uint64_t pages, uint64_t charged_bytes, uint64_t trigger,
-                       uint32_t mutators) {
-  const SpinLockHolder lock(&lock_);
-  // A few may have been swept in this generation already.
-  pages_ = Pages(swept_.load(std::memory_order_relaxed)) + pages;
+  end_pages_ = swept + pages;
   mutators_ = mutators;
-  SetLine(charged_bytes, trigger);
+  SetLine(swept, charged_bytes, trigger);
 }
 
-void SweepPacer::MoveBasis(uint64_t charged_bytes, uint64_t trigger) {
+void SweepPacer::MoveBasis(uint64_t swept, uint64_t charged_bytes,
+                           uint64_t trigger) {
   const SpinLockHolder lock(&lock_);
-  if (pages_per_byte_.load(std::memory_order_relaxed) == 0) return;
-  SetLine(charged_bytes, trigger);
+  if (is_started()) SetLine(swept, charged_bytes, trigger);
 }
 
-uint64_t SweepPacer::Debt(uint64_t charged_bytes) const {
+uint64_t SweepPacer::Debt(uint64_t swept, uint64_t charged_bytes) const {
   const double slope = pages_per_byte_.load(std::memory_order_relaxed);
   if (slope == 0) return 0;
   // Cells may have come back unused since the basis.
   const uint64_t basis = basis_bytes_.load(std::memory_order_relaxed);
   if (charged_bytes <= basis) return 0;
   const double due = slope * static_cast<double>(charged_bytes - basis);
-  const uint64_t swept = Pages(swept_.load(std::memory_order_relaxed)) -
-                         basis_pages_.load(std::memory_order_relaxed);
   // The slope may be anything, next to the trigger.
   if (due >= static_cast<double>(UINT64_MAX / 2)) return UINT64_MAX / 2;
   const auto due_pages = static_cast<uint64_t>(due);
-  return due_pages > swept ? due_pages - swept : 0;
+  const uint64_t basis_pages = basis_pages_.load(std::memory_order_relaxed);
+  const uint64_t done = swept > basis_pages ? swept - basis_pages : 0;
+  return due_pages > done ? due_pages - done : 0;
 }
 
 }  // namespace loam

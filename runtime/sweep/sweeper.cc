@@ -27,30 +27,20 @@ void PrintCell(const char* what, const Span* span, size_t index) {
 }  // namespace
 
 void Sweeper::NextGeneration() {
-  LOAM_CHECK(is_done(), "a new sweep generation while spans are unswept: %x",
-             active_.load(std::memory_order_relaxed));
+  LOAM_CHECK(is_done(), "a new sweep generation while spans are unswept");
   generation_.store(generation() + kGenerationStep, std::memory_order_release);
   cursor_.store(registered_.load(std::memory_order_acquire),
                 std::memory_order_release);
   reclaimer_.Begin();
-  pacer_.NextGeneration();
+  // Nothing is due before StartPacing.
+  pacer_.Stop();
   // Last: from here on sweepers may begin.
-  active_.store(0, std::memory_order_release);
+  active_.Begin();
 }
 
 void Sweeper::StartPacing(uint64_t trigger, uint32_t mutators) {
-  pacer_.Start(page_heap_->span_pages(), ChargedBytes(), trigger, mutators);
-}
-
-bool Sweeper::TryBegin() {
-  uint32_t active = active_.load(std::memory_order_relaxed);
-  do {
-    if ((active & kDrained) != 0) return false;
-    // Acquire pairs with NextGeneration.
-  } while (!active_.compare_exchange_weak(active, active + 1,
-                                          std::memory_order_acquire,
-                                          std::memory_order_relaxed));
-  return true;
+  pacer_.Start(page_heap_->span_pages(), swept_pages(), ChargedBytes(), trigger,
+               mutators);
 }
 
 void Sweeper::Register(const SpanShape& shape) {
@@ -107,9 +97,9 @@ void Sweeper::FindDead(Span* span) {
   CheckNoZombies(span);
   if (poison_) PoisonFreed(span);
   const auto live =
-      static_cast<uint32_t>(CountSet(span->mark_bits, 0, span->cell_count));
-  const uint64_t dead = span->allocated_cells - live;
-  if (dead > 0) span->central->CountFreed(dead, *span);
+      static_cast<uint16_t>(CountSet(span->mark_bits, 0, span->cell_count));
+  span->uncounted_dead_cells =
+      static_cast<uint16_t>(span->allocated_cells - live);
   span->allocated_cells = live;
 }
 
@@ -123,10 +113,10 @@ void Sweeper::ReuseCells(Span* span) {
   span->set_free_index(0);
 }
 
-Span* Sweeper::Sweep(SweepToken token) {
+Span* Sweeper::Sweep(SweepToken token, ActiveSweep* active) {
   Span* span = token.span();
   FindDead(span);
-  pacer_.CountSwept(1, span->page_count);
+  active->AddSwept(span->page_count);
   ReuseCells(span);
   return token.Publish();
 }
@@ -145,6 +135,7 @@ void Sweeper::SweepUnlisted(SweepBatch* batch, SweepToken token) {
     // It needs no bits any more. Nothing in it is allocated.
     span->set_alloc_bits(NoBits());
     span->set_free_index(0);
+    span->central->Count(span, 0);
     batch->AddDead(token.Publish());
     return;
   }
@@ -178,16 +169,16 @@ bool Sweeper::SweepOneInto(SweepBatch* batch) {
       list = next;
     }
   }
-  // Spans that are on no list any more are with threads in an ActiveScope, as
+  // Spans that are on no list any more are with threads in an ActiveSweep, as
   // this one is: the generation cannot have changed.
-  active_.fetch_or(kDrained, std::memory_order_relaxed);
+  active_.SetDrained();
   pacer_.Stop();
   return false;
 }
 
 bool Sweeper::SweepSome(size_t spans, size_t* pages_freed) {
   *pages_freed = 0;
-  const ActiveScope active(this);
+  const ActiveSweep active(&active_);
   if (!active) return false;
   SweepBatch batch = NewBatch();
   bool more = true;
@@ -197,23 +188,23 @@ bool Sweeper::SweepSome(size_t spans, size_t* pages_freed) {
 }
 
 void Sweeper::SweepDebt() {
-  const ActiveScope active(this);
+  const ActiveSweep active(&active_);
   if (!active) return pacer_.Stop();
-  const uint64_t debt = pacer_.Debt(ChargedBytes());
+  const uint64_t debt = Debt();
   SweepBatch batch = NewBatch();
   while (batch.swept_pages() < debt && SweepOneInto(&batch)) {
   }
 }
 
 bool Sweeper::Reclaim(size_t pages, size_t max_chunks) {
-  const ActiveScope active(this);
+  const ActiveSweep active(&active_);
   if (!active) return false;
   SweepBatch batch = NewBatch();
   return reclaimer_.Reclaim(generation(), pages, max_chunks, &batch);
 }
 
 size_t Sweeper::SweepAll() {
-  const ActiveScope active(this);
+  const ActiveSweep active(&active_);
   if (!active) return 0;
   SweepBatch batch = NewBatch();
   size_t spans = 0;
@@ -229,7 +220,7 @@ void Sweeper::SweepAllAndWait() {
 void Sweeper::EnsureSwept(Span* span) {
   for (;;) {
     {
-      const ActiveScope active(this);
+      const ActiveSweep active(&active_);
       const uint32_t generation = this->generation();
       const SweepState state = SweepStateOf(
           span->sweepgen.load(std::memory_order_acquire), generation);

@@ -18,6 +18,7 @@
 #include "runtime/heap/heap_counters.h"
 #include "runtime/heap/page_heap.h"
 #include "runtime/specials/special_table.h"
+#include "runtime/sweep/active_sweeps.h"
 #include "runtime/sweep/central_span_list.h"
 #include "runtime/sweep/page_reclaimer.h"
 #include "runtime/sweep/sweep_batch.h"
@@ -28,23 +29,6 @@ namespace loam {
 
 class Sweeper {
  public:
-  // In scope while a thread may hold an unswept span that is on no list. False
-  // if sweeping is drained: every span is swept, or another thread is at it.
-  class ActiveScope {
-   public:
-    explicit ActiveScope(Sweeper* sweeper)
-        : sweeper_(sweeper->TryBegin() ? sweeper : nullptr) {}
-    ~ActiveScope() {
-      if (sweeper_ != nullptr) sweeper_->End();
-    }
-    ActiveScope(const ActiveScope&) = delete;
-    ActiveScope& operator=(const ActiveScope&) = delete;
-    explicit operator bool() const { return sweeper_ != nullptr; }
-
-   private:
-    Sweeper* const sweeper_;
-  };
-
   Sweeper(PageHeap* page_heap, SpecialTable* specials, HeapCounters* counters,
           bool poison)
       : page_heap_(page_heap),
@@ -63,12 +47,12 @@ class Sweeper {
   void StartPacing(uint64_t trigger, uint32_t mutators);
   // The trigger has changed. Any thread.
   void MoveTrigger(uint64_t trigger) {
-    pacer_.MoveBasis(ChargedBytes(), trigger);
+    pacer_.MoveBasis(swept_pages(), ChargedBytes(), trigger);
   }
 
   // Sweeps a span and publishes it. It is on no list afterwards, and has a
   // count of live cells.
-  Span* Sweep(SweepToken token);
+  Span* Sweep(SweepToken token, ActiveSweep* active);
   // Sweeps a span and gives it back: to the page heap if nothing in it is
   // alive, else to its central list. Returns the pages freed.
   size_t SweepAndReturn(SweepToken token);
@@ -80,7 +64,7 @@ class Sweeper {
   bool SweepSome(size_t spans, size_t* pages_freed);
   // What is due, after bytes have been charged to the heap.
   void PayDebt() {
-    if (pacer_.Debt(ChargedBytes()) > 0) SweepDebt();
+    if (pacer_.is_started() && Debt() > 0) SweepDebt();
   }
   // Frees `pages` by sweeping dead spans, looking at `max_chunks` times 4 MiB
   // of the heap at most. False if there are no more dead spans, but for those
@@ -93,16 +77,12 @@ class Sweeper {
   void SweepAllAndWait();
 
   // Every span is swept.
-  bool is_done() const {
-    return active_.load(std::memory_order_acquire) == kDrained;
-  }
+  bool is_done() const { return active_.is_done(); }
   // A hint.
-  bool is_drained() const {
-    return (active_.load(std::memory_order_relaxed) & kDrained) != 0;
-  }
-
+  bool is_drained() const { return active_.is_drained(); }
   // Since the heap was created.
-  uint64_t swept_spans() { return pacer_.swept_spans(); }
+  uint64_t swept_pages() const { return active_.swept_pages(); }
+  ActiveSweeps* active() { return &active_; }
 
   // Returns when the span is swept. The caller keeps an object of it alive.
   void EnsureSwept(Span* span);
@@ -122,16 +102,13 @@ class Sweeper {
   void ResetAfterFork() { registry_mutex_.ResetAfterFork(); }
 
  private:
-  // See active_.
-  static constexpr uint32_t kDrained = uint32_t{1} << 31;
-
-  bool TryBegin();
-  void End() { active_.fetch_sub(1, std::memory_order_release); }
   uint64_t ChargedBytes() const {
     return counters_->ChargedBytes(page_heap_->record_bytes()->Get());
   }
 
-  SweepBatch NewBatch() { return SweepBatch(page_heap_, &pacer_); }
+  uint64_t Debt() const { return pacer_.Debt(swept_pages(), ChargedBytes()); }
+
+  SweepBatch NewBatch() { return SweepBatch(page_heap_, &active_); }
   // SweepInto for a span that is on no list.
   void SweepUnlisted(SweepBatch* batch, SweepToken token);
   // Runs what happens at the death of objects, and counts the live ones.
@@ -155,15 +132,7 @@ class Sweeper {
   // Changes while the world is stopped. Release and acquire: a thread outside
   // the stop sees the lists and marks that go with it.
   std::atomic<uint32_t> generation_{kFirstGeneration};
-  // Who sweeps:
-  //
-  //   bit 31       drained: no list has an unswept span, and no ActiveScope
-  //                begins
-  //   bits 0..30   threads in an ActiveScope
-  //
-  // kDrained alone means that every span is swept. Scopes end with release and
-  // whoever waits for that acquires, so it sees what they have swept.
-  std::atomic<uint32_t> active_{kDrained};
+  ActiveSweeps active_;
   // The list that SweepSome takes from; lists before it are drained. NULL: all
   // are. Acquire and release, for what the lists are linked by.
   std::atomic<CentralSpanList*> cursor_{nullptr};

@@ -172,9 +172,9 @@ TEST_F(HeapMapTest, SpanClassesHaveTheirCells) {
 TEST_F(HeapMapTest, DoesNotSweep) {
   const KnownHeap heap;
   heap.CollectByTrigger();
-  const uint64_t swept = heap.Stats().swept_spans;
+  const uint64_t swept = heap.Stats().swept_bytes;
   const MapReader map = Write(heap);
-  EXPECT_EQ(heap.Stats().swept_spans, swept);
+  EXPECT_EQ(heap.Stats().swept_bytes, swept);
   ExpectConsistent(map, heap.Stats());
   EXPECT_GT(map.spans_by_state.at(1), 5u) << "not swept";
   EXPECT_GE(map.spans_by_state.at(2), 1u) << "cached";

@@ -143,7 +143,7 @@ TEST_F(SweepRaceTest, EnsureSweptWaitsForWhoeverSweepsTheSpan) {
   gate.Open();
   sweeper.join();
   other.join();
-  EXPECT_EQ(heap_.sweeper()->swept_spans(), 1);
+  EXPECT_EQ(heap_.sweeper()->swept_pages(), 1);
   EXPECT_EQ(heap_.Acquire(shape_), span) << "it is on its list, once";
   EXPECT_NE(heap_.Acquire(shape_), span);
   ASSERT_NO_FATAL_FAILURE(heap_.Check());
@@ -165,7 +165,7 @@ TEST_F(SweepRaceTest, WhoTakesASpanBeingSweptOffItsListForgetsIt) {
   EXPECT_EQ(heap_.StateOf(span), SweepState::kBeingSwept);
   gate.Open();
   sweeper.join();
-  EXPECT_EQ(heap_.sweeper()->swept_spans(), 1);
+  EXPECT_EQ(heap_.sweeper()->swept_pages(), 1);
   EXPECT_EQ(heap_.Acquire(shape_), span);
   ASSERT_NO_FATAL_FAILURE(heap_.Check());
 }
@@ -201,7 +201,7 @@ TEST_P(CycleRaceTest, NextCycleWaitsForTheSweeper) {
     heap_.sweeper()->SweepAllAndWait();
     has_begun.store(true);
     EXPECT_EQ(SpanCount(), 0) << "dead pages are free when sweeping is over";
-    EXPECT_EQ(heap_.sweeper()->swept_spans(), kSpans);
+    EXPECT_EQ(heap_.sweeper()->swept_pages(), kSpans);
     heap_.CycleThatMarksNothing();
   });
   std::this_thread::sleep_for(kLongEnoughToGoWrong);
@@ -259,7 +259,7 @@ TEST_F(SweepRaceTest, SpanIsReusedBetweenPopAndToken) {
   ASSERT_NE(acquired, nullptr);
   EXPECT_NE(acquired, other);
   EXPECT_EQ(acquired->cell_bytes, kCellBytes);
-  EXPECT_EQ(heap_.sweeper()->swept_spans(), 1);
+  EXPECT_EQ(heap_.sweeper()->swept_pages(), 1);
   EXPECT_EQ(heap_.Acquire(other_shape_), other);
   EXPECT_EQ(HeapFixture::TakeCell(other), 3);
   ASSERT_NO_FATAL_FAILURE(heap_.Check());
@@ -288,7 +288,7 @@ TEST_F(SweepRaceTest, SpansAreReusedBetweenLookupAndToken) {
   gate.Open();
   reclaimer.join();
   EXPECT_TRUE(RecordsOf(others) == before);
-  EXPECT_EQ(heap_.sweeper()->swept_spans(), kSpans);
+  EXPECT_EQ(heap_.sweeper()->swept_pages(), kSpans);
   EXPECT_EQ(SpanCount(), kSpans - kSpans / 3);
   for (size_t i = 0; i < kSpans; i++) {
     if (i % 3 == 1) continue;
@@ -319,7 +319,7 @@ TEST_F(SweepRaceTest, ReclaimerSeesARecordThatIsBeingReused) {
   EXPECT_FALSE(SweepToken::TryAcquire(spans[0], generation));
   lookup.Open();
   reclaimer.join();
-  EXPECT_EQ(heap_.sweeper()->swept_spans(), 1);
+  EXPECT_EQ(heap_.sweeper()->swept_pages(), 1);
   reuse.Open();
   allocator.join();
   EXPECT_EQ(others, spans);
@@ -363,7 +363,7 @@ TEST_F(SweepRaceTest, ChunkIsUsedAgainBetweenClaimAndLook) {
   reclaimer.join();
   collector.join();
   EXPECT_EQ(SpanCount(), kSpans) << "nothing new was taken for dead";
-  EXPECT_EQ(heap_.sweeper()->swept_spans(), kSpans);
+  EXPECT_EQ(heap_.sweeper()->swept_pages(), kSpans);
   heap_.sweeper()->SweepAllAndWait();
   EXPECT_EQ(SpanCount(), kSpans);
   for (const Span* span : others) {
@@ -393,13 +393,13 @@ TEST_F(SweepRaceTest, ChunkIsSweptByOthersBetweenClaimAndLook) {
   token.WaitUntilReached();
   claim.Open();
   reclaimer.join();
-  const size_t swept = heap_.sweeper()->swept_spans();
+  const size_t swept = heap_.sweeper()->swept_pages();
   EXPECT_GE(swept, kSpans / 2 - 1);
   EXPECT_LE(swept, kSpans / 2);
   token.Open();
   sweeper.join();
   heap_.sweeper()->SweepAllAndWait();
-  EXPECT_EQ(heap_.sweeper()->swept_spans(), kSpans);
+  EXPECT_EQ(heap_.sweeper()->swept_pages(), kSpans);
   EXPECT_EQ(SpanCount(), living.size());
   for (const Span* span : living) {
     EXPECT_EQ(heap_.StateOf(span), SweepState::kSwept);

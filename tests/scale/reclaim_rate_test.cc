@@ -81,7 +81,7 @@ Reclaimed MeasureReclaim(const Contents& contents, size_t period) {
   reclaimed.pages = (bytes_before - after.span_bytes) / kPageBytes;
   EXPECT_EQ(reclaimed.spans,
             period == 0 ? 0 : (spans.size() + period - 1) / period);
-  EXPECT_EQ(heap.sweeper()->swept_spans(), reclaimed.spans)
+  EXPECT_EQ(heap.sweeper()->swept_pages(), reclaimed.pages)
       << "what lives is not swept";
   printf(
       "%-24s %6zu spans, dead: %6zu: %7.2f ms, %6.0f pages looked at and %6.0f "

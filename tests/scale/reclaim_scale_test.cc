@@ -155,7 +155,8 @@ TEST(ReclaimScaleTest, ALargeObjectGoesWhereDeadOnesWere) {
       (before.span_bytes + object_bytes - after.span_bytes) / 8192);
   printf(
       "%.0f MiB in %llu spans, filled in %.0f ms, collected in %.1f ms (%.1f "
-      "MiB alive)\nan object of %.0f MiB in %.2f ms: %llu spans swept, %llu "
+      "MiB alive)\nan object of %.0f MiB in %.2f ms: %.0f MiB swept, %llu "
+      "spans "
       "freed (%.0f pages, %.0f per ms); committed %.1f MiB before, %.1f "
       "after\n",
       static_cast<double>(before.span_bytes) / kMiB,
@@ -163,7 +164,7 @@ TEST(ReclaimScaleTest, ALargeObjectGoesWhereDeadOnesWere) {
       static_cast<double>(before.last_pause_ns) / 1e6,
       static_cast<double>(before.live_bytes) / kMiB,
       static_cast<double>(object_bytes) / kMiB, ms,
-      static_cast<unsigned long long>(after.swept_spans - before.swept_spans),
+      static_cast<double>(after.swept_bytes - before.swept_bytes) / kMiB,
       static_cast<unsigned long long>(after.freed_spans - before.freed_spans),
       freed_pages, freed_pages / ms,
       static_cast<double>(before.committed_bytes) / kMiB,

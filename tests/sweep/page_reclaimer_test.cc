@@ -28,7 +28,7 @@ class PageReclaimerTest : public testing::Test {
     return spans;
   }
   size_t Spans() { return heap_.pages()->stats().spans; }
-  size_t SweptSpans() { return heap_.sweeper()->swept_spans(); }
+  size_t SweptPages() { return heap_.sweeper()->swept_pages(); }
 
   HeapFixture heap_;
   CentralSpanList central_;
@@ -47,12 +47,12 @@ TEST_F(PageReclaimerTest, FreesWhatIsDeadAndSweepsNothingElse) {
   });
   heap_.sweeper()->Reclaim(kAll, kAll);
   EXPECT_EQ(Spans(), 1000);
-  EXPECT_EQ(SweptSpans(), 2000);
+  EXPECT_EQ(SweptPages(), 2000);
   for (size_t i = 0; i < spans.size(); i += 3) {
     EXPECT_EQ(heap_.StateOf(spans[i]), SweepState::kNeedsSweeping);
   }
   heap_.sweeper()->SweepAll();
-  EXPECT_EQ(SweptSpans(), 3000);
+  EXPECT_EQ(SweptPages(), 3000);
   EXPECT_EQ(Spans(), 1000);
   ASSERT_NO_FATAL_FAILURE(heap_.Check());
 }
@@ -87,9 +87,9 @@ TEST_F(PageReclaimerTest, LooksAtNoMoreChunksThanItMay) {
   });
   // Only the last span is dead.
   EXPECT_TRUE(heap_.sweeper()->Reclaim(1, 4));
-  EXPECT_EQ(SweptSpans(), 0);
+  EXPECT_EQ(SweptPages(), 0);
   EXPECT_TRUE(heap_.sweeper()->Reclaim(1, 4));
-  EXPECT_EQ(SweptSpans(), 1);
+  EXPECT_EQ(SweptPages(), 1);
   EXPECT_EQ(Spans(), spans.size() - 1);
 }
 
@@ -138,9 +138,11 @@ TEST_F(PageReclaimerTest, LargeSpansAndThoseOfManyCells) {
     }
     return bytes;
   });
+  size_t dead_pages = 0;
+  for (const Span* span : dead) dead_pages += span->page_count;
   heap_.sweeper()->Reclaim(kAll, kAll);
   EXPECT_EQ(Spans(), live.size());
-  EXPECT_EQ(SweptSpans(), dead.size());
+  EXPECT_EQ(SweptPages(), dead_pages) << "what lives is not swept";
 }
 
 // A contiguous run among dead spans of all sizes: the heap does not grow.

@@ -167,8 +167,8 @@ TEST_F(SpanSourceTest, SweepingInVainIsBounded) {
   Span* fresh = heap_.Acquire(shape_);
   ASSERT_NE(fresh, nullptr);
   EXPECT_EQ(FreeCells(fresh), 128);
-  EXPECT_LE(heap_.sweeper()->swept_spans(), 100);
-  EXPECT_GE(heap_.sweeper()->swept_spans(), 50);
+  EXPECT_LE(heap_.sweeper()->swept_pages(), 100);
+  EXPECT_GE(heap_.sweeper()->swept_pages(), 50);
 }
 
 TEST_F(SpanSourceTest, DeadSpansOfOtherClassesGiveTheirPages) {
@@ -206,7 +206,7 @@ TEST_F(SpanSourceTest, WholeRunsComeFromScatteredDeadSpans) {
       HeapFixture::LargeShape(64, &central_), MayGrow::kNo);
   ASSERT_NE(large, nullptr);
   EXPECT_TRUE(large->need_zero);
-  EXPECT_EQ(heap_.sweeper()->swept_spans(), 64);
+  EXPECT_EQ(heap_.sweeper()->swept_pages(), 64);
 }
 
 TEST_F(SpanSourceTest, OutOfMemoryChangesNothing) {

@@ -9,20 +9,38 @@ namespace {
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 
-// Pays what is due at `charged`; how much.
-uint64_t Pay(SweepPacer* pacer, uint64_t charged) {
-  const uint64_t debt = pacer->Debt(charged);
-  pacer->CountSwept(1, debt);
-  return debt;
-}
+// A pacer and what has been swept.
+class TestPacer {
+ public:
+  void Start(uint64_t pages, uint64_t charged, uint64_t trigger,
+             uint32_t mutators) {
+    pacer_.Start(pages, swept_, charged, trigger, mutators);
+  }
+  void MoveBasis(uint64_t charged, uint64_t trigger) {
+    pacer_.MoveBasis(swept_, charged, trigger);
+  }
+  void Stop() { pacer_.Stop(); }
+  uint64_t Debt(uint64_t charged) const { return pacer_.Debt(swept_, charged); }
+  void Sweep(uint64_t pages) { swept_ += pages; }
+  // Pays what is due at `charged`; how much.
+  uint64_t Pay(uint64_t charged) {
+    const uint64_t debt = Debt(charged);
+    Sweep(debt);
+    return debt;
+  }
+
+ private:
+  SweepPacer pacer_;
+  uint64_t swept_ = 12345;  // in the cycles before
+};
 
 TEST(SweepPacerTest, NothingIsDueBeforeTheFirstCycle) {
-  SweepPacer pacer;
+  TestPacer pacer;
   EXPECT_EQ(pacer.Debt(UINT64_MAX / 2), 0);
 }
 
 TEST(SweepPacerTest, EverythingIsSweptBeforeTheTrigger) {
-  SweepPacer pacer;
+  TestPacer pacer;
   // A sixty-fourth of the way: 1.6 MiB.
   pacer.Start(1000, 100 * kMiB, 100 * kMiB + 6400 * kMiB / 63, 1);
   EXPECT_EQ(pacer.Debt(100 * kMiB), 0);
@@ -31,14 +49,14 @@ TEST(SweepPacerTest, EverythingIsSweptBeforeTheTrigger) {
     // In proportion: ten pages for each of the hundred mebibytes.
     EXPECT_NEAR(static_cast<double>(swept),
                 static_cast<double>((charged - 100 * kMiB) / kMiB * 10), 10);
-    swept += Pay(&pacer, charged);
+    swept += pacer.Pay(charged);
   }
-  swept += Pay(&pacer, 200 * kMiB);
+  swept += pacer.Pay(200 * kMiB);
   EXPECT_EQ(swept, 1000);
 }
 
 TEST(SweepPacerTest, EachFurtherMutatorIsAReserve) {
-  SweepPacer pacer;
+  TestPacer pacer;
   pacer.Start(800, 0, 64 * kMiB, 1);
   EXPECT_EQ(pacer.Debt(63 * kMiB), 800);
   EXPECT_LT(pacer.Debt(62 * kMiB), 800);
@@ -52,21 +70,21 @@ TEST(SweepPacerTest, EachFurtherMutatorIsAReserve) {
 }
 
 TEST(SweepPacerTest, WhatOthersSweptIsNotDue) {
-  SweepPacer pacer;
+  TestPacer pacer;
   pacer.Start(1000, 0, 64 * kMiB, 1);
-  pacer.CountSwept(1, 500);
+  pacer.Sweep(500);
   EXPECT_EQ(pacer.Debt(31 * kMiB), 0);
   EXPECT_NEAR(static_cast<double>(pacer.Debt(47 * kMiB)), 246, 2);
 }
 
 TEST(SweepPacerTest, TheBasisMovesWithTheTrigger) {
-  SweepPacer pacer;
+  TestPacer pacer;
   pacer.Start(1000, 0, 128 * kMiB, 1);
-  EXPECT_EQ(Pay(&pacer, 63 * kMiB), 500);
+  EXPECT_EQ(pacer.Pay(63 * kMiB), 500);
   // Earlier: the other half within 63 of 64 KiB.
   pacer.MoveBasis(63 * kMiB, 63 * kMiB + (64 << 10));
   EXPECT_EQ(pacer.Debt(63 * kMiB), 0) << "no jump";
-  EXPECT_EQ(Pay(&pacer, 63 * kMiB + 31 * 1024 + 512), 250);
+  EXPECT_EQ(pacer.Pay(63 * kMiB + 31 * 1024 + 512), 250);
   // Later.
   pacer.MoveBasis(64 * kMiB, 576 * kMiB);
   EXPECT_EQ(pacer.Debt(64 * kMiB), 0);
@@ -74,7 +92,7 @@ TEST(SweepPacerTest, TheBasisMovesWithTheTrigger) {
 }
 
 TEST(SweepPacerTest, ATriggerBelowTheHeapMakesEverythingDue) {
-  SweepPacer pacer;
+  TestPacer pacer;
   pacer.Start(1000, 10 * kMiB, 101 * kMiB, 1);
   pacer.MoveBasis(20 * kMiB, 15 * kMiB);
   EXPECT_EQ(pacer.Debt(20 * kMiB), 0);
@@ -82,41 +100,19 @@ TEST(SweepPacerTest, ATriggerBelowTheHeapMakesEverythingDue) {
 }
 
 TEST(SweepPacerTest, CellsThatCameBackUnusedAreNoCredit) {
-  SweepPacer pacer;
+  TestPacer pacer;
   pacer.Start(1000, 10 * kMiB, 100 * kMiB, 1);
   EXPECT_EQ(pacer.Debt(9 * kMiB), 0);
   EXPECT_EQ(pacer.Debt(0), 0);
 }
 
 TEST(SweepPacerTest, NothingIsDueWhenAllIsSwept) {
-  SweepPacer pacer;
+  TestPacer pacer;
   pacer.Start(1000, 0, 100 * kMiB, 1);
   pacer.Stop();
   EXPECT_EQ(pacer.Debt(99 * kMiB), 0);
   pacer.MoveBasis(10 * kMiB, 20 * kMiB);
   EXPECT_EQ(pacer.Debt(19 * kMiB), 0) << "a new trigger does not change that";
-}
-
-TEST(SweepPacerTest, NothingIsDueInANewGeneration) {
-  SweepPacer pacer;
-  pacer.Start(1000, 0, 100 * kMiB, 1);
-  pacer.CountSwept(1, 600);
-  pacer.NextGeneration();
-  EXPECT_EQ(pacer.Debt(99 * kMiB), 0);
-  pacer.Start(1000, 0, 64 * kMiB, 1);
-  EXPECT_EQ(pacer.Debt(63 * kMiB), 1000)
-      << "what was swept before is no credit";
-}
-
-TEST(SweepPacerTest, SpansAreCountedThroughAllGenerations) {
-  SweepPacer pacer;
-  EXPECT_EQ(pacer.swept_spans(), 0);
-  pacer.CountSwept(3, (uint64_t{1} << 34) - 1);
-  EXPECT_EQ(pacer.swept_spans(), 3) << "as many pages as there can be";
-  pacer.NextGeneration();
-  EXPECT_EQ(pacer.swept_spans(), 3);
-  pacer.CountSwept(32, 64);
-  EXPECT_EQ(pacer.swept_spans(), 35);
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ TEST(SweepThreadsTest, EachSpanIsSweptOnce) {
     }
   });
   EXPECT_EQ(swept.load(), kSpans);
-  EXPECT_EQ(heap.sweeper()->swept_spans(), kSpans);
+  EXPECT_EQ(heap.sweeper()->swept_pages(), kSpans);
   EXPECT_EQ(freed.load(), kSpans / 5);
   EXPECT_EQ(heap.pages()->stats().spans, kSpans - kSpans / 5);
   heap.sweeper()->SweepAllAndWait();

@@ -69,7 +69,7 @@ TEST_F(SweeperTest, MarkBitsBecomeAllocBits) {
         << i;
   }
   EXPECT_FALSE(heap_.sweeper()->SweepSome(1, &freed)) << "once per cycle";
-  EXPECT_EQ(heap_.sweeper()->swept_spans(), 1);
+  EXPECT_EQ(heap_.sweeper()->swept_pages(), 1);
 }
 
 TEST_F(SweeperTest, EmptySpansGoBackToThePageHeap) {
@@ -166,11 +166,11 @@ TEST_F(SweeperTest, EnsureSwept) {
   EXPECT_EQ(heap_.StateOf(span), SweepState::kCached) << "left alone";
   Release(span);
   heap_.sweeper()->EnsureSwept(span);
-  EXPECT_EQ(heap_.sweeper()->swept_spans(), 0);
+  EXPECT_EQ(heap_.sweeper()->swept_pages(), 0);
   CycleMarking(span, {3});
   heap_.sweeper()->EnsureSwept(span);
   EXPECT_EQ(heap_.StateOf(span), SweepState::kSwept);
-  EXPECT_EQ(heap_.sweeper()->swept_spans(), 1);
+  EXPECT_EQ(heap_.sweeper()->swept_pages(), 1);
   EXPECT_FALSE(central_.HasUnswept(heap_.sweeper()->generation()));
   // It went to its list: an allocation finds it.
   EXPECT_EQ(heap_.Acquire(shape_), span);
@@ -194,7 +194,7 @@ TEST_F(SweeperTest, SweepAllTakesEveryList) {
     return spans.size() * 128;
   });
   heap_.sweeper()->SweepAll();
-  EXPECT_EQ(heap_.sweeper()->swept_spans(), spans.size());
+  EXPECT_EQ(heap_.sweeper()->swept_pages(), spans.size());
   for (const Span* span : spans) {
     EXPECT_EQ(heap_.StateOf(span), SweepState::kSwept);
   }

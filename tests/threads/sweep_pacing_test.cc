@@ -144,13 +144,13 @@ class Program {
 void Print(const char* what, const Cycles& cycles, const loam_stats& stats) {
   printf(
       "%s: %llu cycles, %llu by the trigger, %llu of which found spans "
-      "unswept (at most %llu); %.1f spans swept per cycle, %.1f ms in the "
+      "unswept (at most %llu); %.1f MiB swept per cycle, %.1f ms in the "
       "background\n",
       what, static_cast<unsigned long long>(cycles.so_far()),
       static_cast<unsigned long long>(cycles.by_trigger),
       static_cast<unsigned long long>(cycles.with_unswept),
       static_cast<unsigned long long>(cycles.most_unswept),
-      static_cast<double>(stats.swept_spans) /
+      static_cast<double>(stats.swept_bytes) / 1048576 /
           static_cast<double>(cycles.so_far()),
       static_cast<double>(stats.background_sweep_ns) / 1e6);
 }
@@ -203,12 +203,12 @@ TEST(SweepPacingTest, EverythingIsSweptWhenTheTriggerIsReached) {
       if (time < 0.5) continue;
       const loam_stats stats = heap.Stats();
       const long preemptions_now = Preemptions();
-      if (cycles.so_far() == before && stats.swept_spans != swept &&
+      if (cycles.so_far() == before && stats.swept_bytes != swept &&
           preemptions_now == preemptions) {
         // A large object may take a millisecond to be zeroed.
         (program.last_was_large() ? large_times : small_times).push_back(time);
       }
-      swept = stats.swept_spans;
+      swept = stats.swept_bytes;
       preemptions = preemptions_now;
     }
   }
