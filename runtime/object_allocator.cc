@@ -136,15 +136,14 @@ void* TryRefill(Mutator* m, SpanClass span_class, const Type* type,
   Runtime* runtime = m->runtime;
   CachedSpan* cached = UseClass(m, span_class);
   if (cached == nullptr) return nullptr;
-  if (cached->span != nullptr) {
+  Span* used = cached->span;
+  if (used != nullptr) {
     m->cursor(span_class) = {0, 0};
     cached->run_end = 0;
-    runtime->span_source()->Release(cached->span);
   }
-  const size_t bytes_before =
-      cached->span != nullptr ? cached->span->bytes() : 0;
+  const size_t bytes_before = used != nullptr ? used->bytes() : 0;
   cached->span = runtime->span_source()->Acquire(
-      ShapeOf(runtime, span_class, type), may_grow, &m->heap_cache);
+      ShapeOf(runtime, span_class, type), may_grow, &m->heap_cache, used);
   const size_t bytes = cached->span != nullptr ? cached->span->bytes() : 0;
   // One span for another of the class, mostly: nothing to count.
   if (bytes != bytes_before) {

@@ -4,11 +4,15 @@
 
 namespace loam {
 
-void CentralSpanList::PushSwept(Span* span, bool full, uint32_t generation,
-                                uint64_t allocated_cells) {
+void CentralSpanList::PushSwept(const SweptSpan& swept, uint32_t generation) {
   const SpinLockHolder lock(&lock_);
-  CountLocked(span, allocated_cells);
-  const SpanListId id = ListId(full, SweptParity(generation));
+  Push(swept, generation);
+}
+
+void CentralSpanList::Push(const SweptSpan& swept, uint32_t generation) {
+  Span* span = swept.span;
+  CountLocked(span, swept.allocated_cells);
+  const SpanListId id = ListId(swept.full, SweptParity(generation));
   Span*& head = Head(id);
   LOAM_DCHECK(span->list_id == SpanListId::kNone);
   span->list_id = id;
@@ -46,10 +50,12 @@ Span* CentralSpanList::Pop(SpanListId id) {
   return span;
 }
 
-Span* CentralSpanList::TakeForAllocation(uint32_t generation, bool* is_swept) {
+Span* CentralSpanList::TakeForAllocation(uint32_t generation, bool* is_swept,
+                                         const SweptSpan& used) {
   Span* span;
   {
     const SpinLockHolder lock(&lock_);
+    if (used.span != nullptr) Push(used, generation);
     span = Pop(ListId(false, SweptParity(generation)));
     *is_swept = span != nullptr;
     if (*is_swept) return span;

@@ -19,18 +19,26 @@
 
 namespace loam {
 
+// A span on its way to its list.
+struct SweptSpan {
+  Span* span = nullptr;
+  bool full = false;             // no free cells
+  uint64_t allocated_cells = 0;  // by its cache; not counted yet
+};
+
 class CentralSpanList {
  public:
-  // Counts what the span's cache has allocated of it, and who died in it.
-  void PushSwept(Span* span, bool full, uint32_t generation,
-                 uint64_t allocated_cells = 0) LOAM_EXCLUDES(lock_);
+  // Counts what was allocated of the span, and who died in it.
+  void PushSwept(const SweptSpan& swept, uint32_t generation)
+      LOAM_EXCLUDES(lock_);
   // A span that may have free cells, the best first: partial and swept,
   // partial, full. NULL if there is none. A swept span is the caller's; an
   // unswept one may have a sweeper already: the caller tries for the token and
   // forgets the span if it does not get it. (Its sweepgen does not tell which
-  // it was, since that sweeper may have finished.)
-  Span* TakeForAllocation(uint32_t generation, bool* is_swept)
-      LOAM_EXCLUDES(lock_);
+  // it was, since that sweeper may have finished.) Pushes `used` first, unless
+  // that is empty: most of who takes a span gives one back.
+  Span* TakeForAllocation(uint32_t generation, bool* is_swept,
+                          const SweptSpan& used = {}) LOAM_EXCLUDES(lock_);
   // An unswept span; the same holds.
   Span* TakeForSweeping(uint32_t generation) LOAM_EXCLUDES(lock_);
   // Takes a span that the caller is sweeping off whatever list it is on.
@@ -70,6 +78,7 @@ class CentralSpanList {
   Span* Pop(SpanListId id) LOAM_REQUIRES(lock_);
   Span* PopUnswept(uint32_t generation) LOAM_REQUIRES(lock_);
   void Unlink(Span* span) LOAM_REQUIRES(lock_);
+  void Push(const SweptSpan& swept, uint32_t generation) LOAM_REQUIRES(lock_);
   void CountLocked(Span* span, uint64_t allocated_cells) LOAM_REQUIRES(lock_);
 
   AllocationCounter objects_;

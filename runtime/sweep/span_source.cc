@@ -23,27 +23,33 @@ Span* SpanSource::Cache(Span* span, uint32_t generation) {
   return span;
 }
 
-Span* SpanSource::TakeCentral(CentralSpanList* central, uint32_t generation) {
+Span* SpanSource::TakeCentral(CentralSpanList* central, uint32_t generation,
+                              const SweptSpan& used) {
   ActiveSweep active(sweeper_->active());
+  SweptSpan full = used;
   for (int budget = kSweepBudget; budget > 0; budget--) {
     bool is_swept;
-    // Not active: all is swept: what is found is.
-    Span* span = central->TakeForAllocation(generation, &is_swept);
+    // If drained, what is found is swept.
+    Span* span = central->TakeForAllocation(generation, &is_swept, full);
+    full = {};
     if (span == nullptr || is_swept) return span;
     SweepToken token = SweepToken::TryAcquire(span, generation);
     if (!token) continue;
     span = sweeper_->Sweep(std::move(token), &active);
     if (span->allocated_cells < span->cell_count) return span;
-    central->PushSwept(span, /*full=*/true, generation);
+    full = {span, /*full=*/true};
   }
+  if (full.span != nullptr) central->PushSwept(full, generation);
   return nullptr;
 }
 
 Span* SpanSource::Acquire(const SpanShape& shape, MayGrow may_grow,
-                          HeapCache* cache) {
+                          HeapCache* cache, Span* used) {
   const uint32_t generation = sweeper_->generation();
   sweeper_->Register(shape);
-  Span* span = TakeCentral(shape.central, generation);
+  const SweptSpan returned =
+      used != nullptr ? Uncache(used, generation) : SweptSpan{};
+  Span* span = TakeCentral(shape.central, generation, returned);
   if (span == nullptr) span = TakePages(shape, generation, may_grow, cache);
   if (span == nullptr) {
     // What is not swept yet, or being swept at this moment by others, is
@@ -81,6 +87,11 @@ Span* SpanSource::TakePages(const SpanShape& shape, uint32_t generation,
 
 void SpanSource::Release(Span* span) {
   const uint32_t generation = sweeper_->generation();
+  const SweptSpan returned = Uncache(span, generation);
+  if (returned.span != nullptr) span->central->PushSwept(returned, generation);
+}
+
+SweptSpan SpanSource::Uncache(Span* span, uint32_t generation) {
   const SweepState state =
       SweepStateOf(span->sweepgen.load(std::memory_order_relaxed), generation);
   const size_t free_cells = FreeCells(span);
@@ -93,7 +104,7 @@ void SpanSource::Release(Span* span) {
     counters_->allocated_bytes.Subtract(free_bytes);
     span->central->Count(span, taken_cells);
     sweeper_->SweepAndReturn(SweepToken::TakeStale(span, generation));
-    return;
+    return {};
   }
   LOAM_CHECK(state == SweepState::kCached,
              "released span %p has sweepgen %u in generation %u",
@@ -102,7 +113,7 @@ void SpanSource::Release(Span* span) {
   // Full spans, which is what a refill releases, leave the estimate alone.
   if (free_cells > 0) counters_->live_estimate.Subtract(free_bytes);
   span->sweepgen.store(Swept(generation), std::memory_order_release);
-  span->central->PushSwept(span, free_cells == 0, generation, taken_cells);
+  return {span, free_cells == 0, taken_cells};
 }
 
 Span* SpanSource::AcquireLarge(const SpanShape& shape, MayGrow may_grow,
@@ -118,8 +129,8 @@ Span* SpanSource::AcquireLarge(const SpanShape& shape, MayGrow may_grow,
   span->set_free_index(1);
   span->allocated_cells = 1;
   counters_->live_estimate.Add(span->cell_bytes);
-  shape.central->PushSwept(span, /*full=*/true, generation,
-                           /*allocated_cells=*/1);
+  shape.central->PushSwept({span, /*full=*/true, /*allocated_cells=*/1},
+                           generation);
   sweeper_->PayDebt();
   return span;
 }

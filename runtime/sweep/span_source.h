@@ -28,9 +28,10 @@ class SpanSource {
 
   // A span with free cells, now cached: owned by the caller until Release. Its
   // free cells count as handed out. NULL when out of memory. `cache`, which may
-  // be NULL, is the caller's.
+  // be NULL, is the caller's. `used`, which may be NULL, is a cached span of
+  // the same class: released first, whatever happens.
   Span* Acquire(const SpanShape& shape, MayGrow may_grow,
-                HeapCache* cache = nullptr);
+                HeapCache* cache = nullptr, Span* used = nullptr);
 
   // Gives a cached span back. Its cursor has been flushed, so free_index tells
   // what was used. A span that went stale is swept on the way.
@@ -44,7 +45,11 @@ class SpanSource {
   Span* TakePages(const SpanShape& shape, uint32_t generation, MayGrow may_grow,
                   HeapCache* cache);
   // From the central list, sweeping if need be; NULL if that has none.
-  Span* TakeCentral(CentralSpanList* central, uint32_t generation);
+  Span* TakeCentral(CentralSpanList* central, uint32_t generation,
+                    const SweptSpan& used = {});
+  // Ends a span's time as a cached one: to be pushed on its list. Empty if it
+  // was stale: that is swept, and where it belongs.
+  SweptSpan Uncache(Span* span, uint32_t generation);
   Span* Cache(Span* span, uint32_t generation);
 
   PageHeap* const page_heap_;

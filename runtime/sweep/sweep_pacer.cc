@@ -42,22 +42,8 @@ void SweepPacer::Start(uint64_t pages, uint64_t swept, uint64_t charged_bytes,
 void SweepPacer::MoveBasis(uint64_t swept, uint64_t charged_bytes,
                            uint64_t trigger) {
   const SpinLockHolder lock(&lock_);
-  if (is_started()) SetLine(swept, charged_bytes, trigger);
-}
-
-uint64_t SweepPacer::Debt(uint64_t swept, uint64_t charged_bytes) const {
-  const double slope = pages_per_byte_.load(std::memory_order_relaxed);
-  if (slope == 0) return 0;
-  // Cells may have come back unused since the basis.
-  const uint64_t basis = basis_bytes_.load(std::memory_order_relaxed);
-  if (charged_bytes <= basis) return 0;
-  const double due = slope * static_cast<double>(charged_bytes - basis);
-  // The slope may be anything, next to the trigger.
-  if (due >= static_cast<double>(UINT64_MAX / 2)) return UINT64_MAX / 2;
-  const auto due_pages = static_cast<uint64_t>(due);
-  const uint64_t basis_pages = basis_pages_.load(std::memory_order_relaxed);
-  const uint64_t done = swept > basis_pages ? swept - basis_pages : 0;
-  return due_pages > done ? due_pages - done : 0;
+  if (pages_per_byte_.load(std::memory_order_relaxed) == 0) return;
+  SetLine(swept, charged_bytes, trigger);
 }
 
 }  // namespace loam

@@ -20,6 +20,7 @@
 #ifndef LOAM_RUNTIME_SWEEP_SWEEP_PACER_H_
 #define LOAM_RUNTIME_SWEEP_SWEEP_PACER_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -40,14 +41,26 @@ class SweepPacer {
   // Everything is swept.
   void Stop() { pages_per_byte_.store(0, std::memory_order_relaxed); }
 
-  // Whether anything can be due.
-  bool is_started() const {
-    return pages_per_byte_.load(std::memory_order_relaxed) != 0;
-  }
   // Pages that should have been swept, and have not.
-  uint64_t Debt(uint64_t swept, uint64_t charged_bytes) const;
+  uint64_t Debt(uint64_t swept, uint64_t charged_bytes) const {
+    const double slope = pages_per_byte_.load(std::memory_order_relaxed);
+    if (slope == 0) return 0;
+    // Signed, which processors convert in one instruction. Below the basis if
+    // cells have come back unused since.
+    const auto bytes = static_cast<int64_t>(
+        charged_bytes - basis_bytes_.load(std::memory_order_relaxed));
+    const auto done = static_cast<int64_t>(
+        swept - basis_pages_.load(std::memory_order_relaxed));
+    // The slope may be anything, next to the trigger.
+    const double debt =
+        std::min(slope * static_cast<double>(bytes), kMostPages) -
+        static_cast<double>(done);
+    return debt >= 1 ? static_cast<uint64_t>(static_cast<int64_t>(debt)) : 0;
+  }
 
  private:
+  static constexpr double kMostPages = 0x1p62;
+
   void SetLine(uint64_t swept, uint64_t charged_bytes, uint64_t trigger)
       LOAM_REQUIRES(lock_);
 

@@ -43,9 +43,8 @@ void Sweeper::StartPacing(uint64_t trigger, uint32_t mutators) {
                mutators);
 }
 
-void Sweeper::Register(const SpanShape& shape) {
+void Sweeper::RegisterNew(const SpanShape& shape) {
   CentralSpanList* list = shape.central;
-  if (list->registered.load(std::memory_order_relaxed)) return;
   MutexLock lock(&registry_mutex_);
   if (list->registered.load(std::memory_order_relaxed)) return;
   // A list made since the cycle has nothing unswept: the cursor need not see
@@ -141,14 +140,40 @@ void Sweeper::SweepUnlisted(SweepBatch* batch, SweepToken token) {
   }
   ReuseCells(span);
   token.Publish();
-  span->central->PushSwept(span, span->allocated_cells == span->cell_count,
-                           generation);
+  const bool full = span->allocated_cells == span->cell_count;
+  span->central->PushSwept({span, full}, generation);
 }
 
 size_t Sweeper::SweepAndReturn(SweepToken token) {
   SweepBatch batch = NewBatch();
   SweepInto(&batch, std::move(token));
   return batch.dead_pages();
+}
+
+CentralSpanList* Sweeper::PassDrained(CentralSpanList* list) {
+  // Nothing is added to an unswept set before the next cycle.
+  CentralSpanList* next = list->next_registered;
+  // If somebody else was faster, `list` becomes what the cursor has.
+  return cursor_.compare_exchange_strong(list, next, std::memory_order_acq_rel,
+                                         std::memory_order_acquire)
+             ? next
+             : list;
+}
+
+void Sweeper::SetDrained() {
+  // Spans that are on no list any more are with threads in an ActiveSweep, as
+  // this one is: the generation cannot have changed.
+  active_.SetDrained();
+  pacer_.Stop();
+}
+
+bool Sweeper::FindUnswept() {
+  CentralSpanList* list = cursor_.load(std::memory_order_acquire);
+  while (list != nullptr && !list->HasUnswept(generation())) {
+    list = PassDrained(list);
+  }
+  if (list == nullptr) SetDrained();
+  return list != nullptr;
 }
 
 bool Sweeper::SweepOneInto(SweepBatch* batch) {
@@ -162,17 +187,9 @@ bool Sweeper::SweepOneInto(SweepBatch* batch) {
       SweepUnlisted(batch, std::move(token));
       return true;
     }
-    // Drained: nothing is added to an unswept set before the next cycle.
-    CentralSpanList* next = list->next_registered;
-    if (cursor_.compare_exchange_strong(list, next,
-                                        std::memory_order_acq_rel)) {
-      list = next;
-    }
+    list = PassDrained(list);
   }
-  // Spans that are on no list any more are with threads in an ActiveSweep, as
-  // this one is: the generation cannot have changed.
-  active_.SetDrained();
-  pacer_.Stop();
+  SetDrained();
   return false;
 }
 
@@ -198,7 +215,7 @@ void Sweeper::SweepDebt() {
 
 bool Sweeper::Reclaim(size_t pages, size_t max_chunks) {
   const ActiveSweep active(&active_);
-  if (!active) return false;
+  if (!active || !FindUnswept()) return false;
   SweepBatch batch = NewBatch();
   return reclaimer_.Reclaim(generation(), pages, max_chunks, &batch);
 }

@@ -64,7 +64,7 @@ class Sweeper {
   bool SweepSome(size_t spans, size_t* pages_freed);
   // What is due, after bytes have been charged to the heap.
   void PayDebt() {
-    if (pacer_.is_started() && Debt() > 0) SweepDebt();
+    if (Debt() > 0) SweepDebt();
   }
   // Frees `pages` by sweeping dead spans, looking at `max_chunks` times 4 MiB
   // of the heap at most. False if there are no more dead spans, but for those
@@ -88,7 +88,10 @@ class Sweeper {
   void EnsureSwept(Span* span);
 
   // Makes the shape's central list known, before it gets its first span.
-  void Register(const SpanShape& shape) LOAM_EXCLUDES(registry_mutex_);
+  void Register(const SpanShape& shape) {
+    if (shape.central->registered.load(std::memory_order_relaxed)) return;
+    RegisterNew(shape);
+  }
   // Calls visit(list) for every list that has been registered. Any thread.
   template <typename Visit>
   void ForEachList(Visit&& visit) const {
@@ -106,6 +109,7 @@ class Sweeper {
     return counters_->ChargedBytes(page_heap_->record_bytes()->Get());
   }
 
+  void RegisterNew(const SpanShape& shape) LOAM_EXCLUDES(registry_mutex_);
   uint64_t Debt() const { return pacer_.Debt(swept_pages(), ChargedBytes()); }
 
   SweepBatch NewBatch() { return SweepBatch(page_heap_, &active_); }
@@ -115,8 +119,16 @@ class Sweeper {
   void FindDead(Span* span);
   // Makes the cells of the dead free, and the span ready to be marked.
   void ReuseCells(Span* span);
-  // Sweeps a span from anywhere; false, and sweeping is drained, if no list has
-  // any.
+  // The caller of these is in an ActiveSweep.
+  //
+  // The list after one that has nothing unswept.
+  CentralSpanList* PassDrained(CentralSpanList* list);
+  // No list has anything unswept.
+  void SetDrained();
+  // Whether any list has something unswept; otherwise sweeping is drained.
+  bool FindUnswept();
+  // Sweeps a span from anywhere; false, and sweeping is drained, if there is
+  // none.
   bool SweepOneInto(SweepBatch* batch);
   void SweepDebt();
   void CheckNoZombies(const Span* span) const;

@@ -54,8 +54,8 @@ TEST_F(CentralSpanListTest, EmptyListHasNothing) {
 }
 
 TEST_F(CentralSpanListTest, SweptPartialSpansAreForAllocation) {
-  list_.PushSwept(&spans_[0], /*full=*/false, kGeneration);
-  list_.PushSwept(&spans_[1], /*full=*/true, kGeneration);
+  list_.PushSwept({&spans_[0], /*full=*/false}, kGeneration);
+  list_.PushSwept({&spans_[1], /*full=*/true}, kGeneration);
   EXPECT_NE(spans_[0].list_id, SpanListId::kNone);
   EXPECT_FALSE(list_.HasUnswept(kGeneration));
   EXPECT_EQ(list_.TakeForSweeping(kGeneration), nullptr);
@@ -65,25 +65,25 @@ TEST_F(CentralSpanListTest, SweptPartialSpansAreForAllocation) {
 }
 
 TEST_F(CentralSpanListTest, RolesSwapWithTheGeneration) {
-  list_.PushSwept(&spans_[0], /*full=*/false, kGeneration);
-  list_.PushSwept(&spans_[1], /*full=*/true, kGeneration);
+  list_.PushSwept({&spans_[0], /*full=*/false}, kGeneration);
+  list_.PushSwept({&spans_[1], /*full=*/true}, kGeneration);
   EXPECT_TRUE(list_.HasUnswept(kNext));
   // The best first: partial, then full.
   EXPECT_EQ(TakeAllForSweeping(kNext),
             (std::vector<Span*>{&spans_[0], &spans_[1]}));
   EXPECT_FALSE(list_.HasUnswept(kNext));
   // Swept in the new generation: in the other sets.
-  list_.PushSwept(&spans_[0], /*full=*/true, kNext);
+  list_.PushSwept({&spans_[0], /*full=*/true}, kNext);
   EXPECT_FALSE(list_.HasUnswept(kNext));
   EXPECT_TRUE(list_.HasUnswept(kNext + 2));
   EXPECT_EQ(TakeAllForSweeping(kNext + 2), (std::vector<Span*>{&spans_[0]}));
 }
 
 TEST_F(CentralSpanListTest, AllocationTakesTheBestFirst) {
-  list_.PushSwept(&spans_[0], /*full=*/true, kGeneration);
-  list_.PushSwept(&spans_[1], /*full=*/false, kGeneration);
-  list_.PushSwept(&spans_[2], /*full=*/false, kNext);
-  list_.PushSwept(&spans_[3], /*full=*/true, kNext);
+  list_.PushSwept({&spans_[0], /*full=*/true}, kGeneration);
+  list_.PushSwept({&spans_[1], /*full=*/false}, kGeneration);
+  list_.PushSwept({&spans_[2], /*full=*/false}, kNext);
+  list_.PushSwept({&spans_[3], /*full=*/true}, kNext);
   EXPECT_EQ(TakeAllForAllocation(kNext),
             (std::vector<Taken>{
                 {&spans_[2], true}, {&spans_[1], false}, {&spans_[0], false}}));
@@ -94,7 +94,7 @@ TEST_F(CentralSpanListTest, RemoveFromAnywhere) {
   for (const size_t gone : {0, 1, 2, 3, 4}) {
     for (const bool full : {false, true}) {
       for (size_t i = 0; i < 5; i++) {
-        list_.PushSwept(&spans_[i], full, kGeneration);
+        list_.PushSwept({&spans_[i], full}, kGeneration);
       }
       list_.Remove(&spans_[gone]);
       EXPECT_EQ(spans_[gone].list_id, SpanListId::kNone);
@@ -106,16 +106,16 @@ TEST_F(CentralSpanListTest, RemoveFromAnywhere) {
       for (const Span* span : rest) EXPECT_NE(span, &spans_[gone]);
     }
   }
-  list_.PushSwept(&spans_[0], false, kGeneration);
+  list_.PushSwept({&spans_[0], false}, kGeneration);
   list_.Remove(&spans_[0]);
   EXPECT_FALSE(list_.HasUnswept(kNext));
 }
 
 TEST_F(CentralSpanListTest, RemoveTouchesOnlyItsOwnSet) {
-  list_.PushSwept(&spans_[0], false, kGeneration);
-  list_.PushSwept(&spans_[1], true, kGeneration);
-  list_.PushSwept(&spans_[2], false, kNext);
-  list_.PushSwept(&spans_[3], true, kNext);
+  list_.PushSwept({&spans_[0], false}, kGeneration);
+  list_.PushSwept({&spans_[1], true}, kGeneration);
+  list_.PushSwept({&spans_[2], false}, kNext);
+  list_.PushSwept({&spans_[3], true}, kNext);
   list_.Remove(&spans_[1]);
   list_.Remove(&spans_[2]);
   EXPECT_EQ(TakeAllForSweeping(kNext), (std::vector<Span*>{&spans_[0]}));
@@ -124,8 +124,9 @@ TEST_F(CentralSpanListTest, RemoveTouchesOnlyItsOwnSet) {
 
 #ifndef NDEBUG
 TEST_F(CentralSpanListTest, OneListAtATime) {
-  list_.PushSwept(&spans_[0], false, kGeneration);
-  EXPECT_DEATH(list_.PushSwept(&spans_[0], true, kGeneration), "check failed");
+  list_.PushSwept({&spans_[0], false}, kGeneration);
+  EXPECT_DEATH(list_.PushSwept({&spans_[0], true}, kGeneration),
+               "check failed");
 }
 #endif
 
