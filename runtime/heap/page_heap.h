@@ -242,6 +242,9 @@ class PageHeap {
   // 0: there is none, or it cannot be committed.
   uintptr_t TakeRun(size_t pages, size_t alignment, SoftLimit soft_limit,
                     size_t* scavenged) LOAM_REQUIRES(mutex_);
+  // Pages to give back before those of a run are committed, for the soft limit.
+  size_t SoftExcessPages(uintptr_t base, size_t pages) const
+      LOAM_REQUIRES(mutex_);
   // Gives pages back so that those of a run that has been found can be
   // committed within the soft limit. False if that cannot be.
   bool MakeRoom(uintptr_t base, size_t pages) LOAM_REQUIRES(mutex_);

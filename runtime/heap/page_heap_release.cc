@@ -70,17 +70,19 @@ void PageHeap::ReleaseExcessPages() {
   ReleasePages(DivideRoundingUp(ledger_->excess(), kPageBytes));
 }
 
+size_t PageHeap::SoftExcessPages(uintptr_t base, size_t pages) const {
+  const uint64_t bytes = pages_.CountScavenged(base, pages) * kPageBytes;
+  return DivideRoundingUp(ledger_->soft_excess(bytes), kPageBytes);
+}
+
 bool PageHeap::MakeRoom(uintptr_t base, size_t pages) {
-  const auto excess_pages = [&] {
-    return DivideRoundingUp(
-        ledger_->soft_excess(pages_.CountScavenged(base, pages) * kPageBytes),
-        kPageBytes);
-  };
-  size_t excess = excess_pages();
+  size_t excess = SoftExcessPages(base, pages);
   if (excess == 0) return true;
   const uint64_t began_ns = NowNanoseconds();
   // Pages of the run itself may be among those released, and then count twice.
-  while (excess > 0 && ReleasePages(excess) > 0) excess = excess_pages();
+  while (excess > 0 && ReleasePages(excess) > 0) {
+    excess = SoftExcessPages(base, pages);
+  }
   assist_ns_.Add(NowNanoseconds() - began_ns);
   return excess == 0;
 }
