@@ -123,7 +123,18 @@ LOAM_API void loam_global_set(loam_mutator* m, loam_global* global,
 LOAM_API loam_word loam_global_get(const loam_global* global);
 LOAM_API loam_status loam_global_destroy(loam_global* global);
 
-/* Weak handles, weak providers and pins; later version: LOAM_NOT_SUPPORTED. */
+/* Pins an object: it is alive until it has been unpinned as often, without any
+ * reference to it, and native code may use its memory, in native state too.
+ * `object` may be an address inside it. Byte objects below 16 bytes share
+ * cells, and so pins. Not a safepoint. LOAM_INVALID_ARGUMENT: no object lives
+ * there; LOAM_OUT_OF_MEMORY. */
+LOAM_API loam_status loam_pin(loam_mutator* m, void* object);
+/* Any thread may unpin what another has pinned. LOAM_NOT_FOUND if it is not
+ * pinned. */
+LOAM_API loam_status loam_unpin(loam_mutator* m, void* object);
+
+/* Weak handles, weak providers and cleanups; later version:
+ * LOAM_NOT_SUPPORTED. */
 typedef struct loam_weak_handle loam_weak_handle;
 LOAM_API loam_status loam_weak_handle_create(loam_mutator* m, void* object,
                                              loam_weak_handle** handle);
@@ -131,8 +142,6 @@ LOAM_API loam_status loam_weak_provider_add(loam_heap* heap,
                                             loam_root_provider_fn fn,
                                             void* data, const char* name,
                                             loam_root** root);
-LOAM_API loam_status loam_pin(loam_mutator* m, void* object);
-LOAM_API loam_status loam_unpin(loam_mutator* m, void* object);
 typedef void (*loam_cleanup_fn)(loam_word argument, void* data);
 LOAM_API loam_status loam_cleanup_add(loam_mutator* m, void* object,
                                       loam_cleanup_fn fn, loam_word argument);

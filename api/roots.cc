@@ -260,6 +260,22 @@ loam_status loam_global_destroy(loam_global* global) {
   return LOAM_OK;
 }
 
+// ---- Pins
+
+loam_status loam_pin(loam_mutator* m, void* object) {
+  Mutator* mutator = RequireMutator(m, "loam_pin");
+  ErrorMessage message;
+  const Status status = mutator->runtime->Pin(mutator, object, &message);
+  return Report(mutator->runtime, status, message);
+}
+
+loam_status loam_unpin(loam_mutator* m, void* object) {
+  Mutator* mutator = RequireMutator(m, "loam_unpin");
+  ErrorMessage message;
+  const Status status = mutator->runtime->Unpin(mutator, object, &message);
+  return Report(mutator->runtime, status, message);
+}
+
 // ---- Later versions
 
 loam_status loam_weak_handle_create(loam_mutator* m, void*,
@@ -270,12 +286,6 @@ loam_status loam_weak_handle_create(loam_mutator* m, void*,
 loam_status loam_weak_provider_add(loam_heap* heap, loam_root_provider_fn,
                                    void*, const char*, loam_root**) {
   return NotSupported(Unwrap(heap), "loam_weak_provider_add");
-}
-loam_status loam_pin(loam_mutator* m, void*) {
-  return NotSupported(RequireMutator(m, "loam_pin")->runtime, "loam_pin");
-}
-loam_status loam_unpin(loam_mutator* m, void*) {
-  return NotSupported(RequireMutator(m, "loam_unpin")->runtime, "loam_unpin");
 }
 loam_status loam_cleanup_add(loam_mutator* m, void*, loam_cleanup_fn,
                              loam_word) {

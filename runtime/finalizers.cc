@@ -77,8 +77,8 @@ size_t Runtime::RunFinalizers(Mutator* m, size_t max) {
     Special* special = queue->Pop();
     if (special != nullptr) {
       root.slot = reinterpret_cast<uintptr_t>(special->object());
-      const FinalizerCallback function = special->function;
-      void* data = special->data;
+      const FinalizerCallback function = special->finalizer.function;
+      void* data = special->finalizer.data;
       void* object = special->object();
       specials_.FreeRecord(special);
       EmbedderCall("a finalizer", [&] {

@@ -61,6 +61,7 @@ struct RuntimeStats {
   uint64_t mutators;
   uint64_t typed_types;
   uint64_t finalizers_set, finalizers_waiting;
+  uint64_t pinned_objects;
   uint64_t scavenged_bytes, scavenger_ns, background_sweep_ns;
 };
 
@@ -164,6 +165,11 @@ class Runtime final : private CycleHost {
   Status ClearFinalizer(Mutator* m, void* object, ErrorMessage* message);
   // Runs up to `max` (0: as many as are queued on entry); how many ran.
   size_t RunFinalizers(Mutator* m, size_t max);
+
+  // ---- Pins. `object` may be interior; pins of one object nest.
+
+  Status Pin(Mutator* m, void* object, ErrorMessage* message);
+  Status Unpin(Mutator* m, void* object, ErrorMessage* message);
 
   // ---- Messages
 

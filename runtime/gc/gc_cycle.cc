@@ -179,8 +179,6 @@ void GcCycle::Trace(Tracer* tracer) {
   parts_.specials->finalizer_queue()->ForEachObject([&](void* object) {
     tracer->VisitPointer(reinterpret_cast<uintptr_t>(object));
   });
-  // What a finalizer may see is alive when it runs: the references of every
-  // object with a finalizer are roots, the object itself is not.
   parts_.page_heap->ForEachArena([&](const Arena* arena) {
     for (size_t w = 0; w < kPagesPerArena / kBitsPerWord; w++) {
       uint64_t bits = arena->page_specials[w].load(std::memory_order_relaxed);
@@ -188,8 +186,9 @@ void GcCycle::Trace(Tracer* tracer) {
         const size_t page = w * kBitsPerWord + std::countr_zero(bits);
         bits &= bits - 1;
         Span* span = arena->spans[page].load(std::memory_order_relaxed);
-        parts_.specials->ForEachFinalizable(
-            span, [&](uintptr_t cell) { tracer->ScanObject(span, cell); });
+        parts_.specials->ForEach(span, [&](const Special& special) {
+          TraceSpecial(tracer, span, special);
+        });
       }
     }
   });
@@ -199,6 +198,21 @@ void GcCycle::Trace(Tracer* tracer) {
     return tracer->HasReached(owner) || HasFinalizer(owner);
   })) {
     tracer->Drain();
+  }
+}
+
+void GcCycle::TraceSpecial(Tracer* tracer, Span* span, const Special& special) {
+  switch (special.kind) {
+    case SpecialKind::kFinalizer:
+      // What a finalizer may see is alive when it runs: the references of its
+      // object are roots, the object itself is not.
+      tracer->EnterRoot("object with a finalizer", nullptr);
+      tracer->ScanObject(span, special.address);
+      break;
+    case SpecialKind::kPin:
+      tracer->EnterRoot("pin", nullptr);
+      tracer->VisitPointer(special.address);
+      break;
   }
 }
 

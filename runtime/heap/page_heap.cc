@@ -138,7 +138,7 @@ void PageHeap::SetUpSpan(Span* span, const NewPages& pages,
   span->previous = nullptr;
   span->central = shape.central;
   span->specials = nullptr;
-  span->last_special = nullptr;
+  span->special_index = nullptr;
   span->sweepgen.store(generation, std::memory_order_release);
   span->state.store(SpanState::kInUse, std::memory_order_release);
   for (size_t i = 0; i < shape.pages; i++) {

@@ -31,6 +31,7 @@ namespace loam {
 
 class CentralSpanList;
 struct Special;
+struct SpecialIndex;
 
 enum class SpanState : uint8_t { kFree = 0, kInUse = 1, kManual = 2 };
 
@@ -110,9 +111,9 @@ struct alignas(64) Span {
   Span* next;  // on a central list: guarded by central's lock
   Span* previous;
   CentralSpanList* central;  // where it goes when not cached; constant
-  Special* specials;         // sorted by (cell, kind)
-  // Where the last special went in: makes insertion in address order cheap.
-  Special* last_special;
+  // See specials/special_list.h.
+  Special* specials;
+  SpecialIndex* special_index;
 
   // A cell below free_index is allocated, or was when the span was last swept
   // and alloc_bits tells; from free_index on, alloc_bits tells alone. Bit i of

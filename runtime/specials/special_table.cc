@@ -1,26 +1,8 @@
 #include "runtime/specials/special_table.h"
 
+#include "runtime/base/fatal.h"
+
 namespace loam {
-namespace {
-
-bool IsOf(const Special* special, uintptr_t cell, SpecialKind kind) {
-  return special != nullptr && special->cell == cell && special->kind == kind;
-}
-
-}  // namespace
-
-Special** SpecialTable::FindLink(Span* span, uintptr_t cell, SpecialKind kind) {
-  const auto is_before = [&](const Special& special) {
-    return special.cell < cell || (special.cell == cell && special.kind < kind);
-  };
-  Special** link = &span->specials;
-  // Start behind the record that went in last if that is not too far: objects
-  // get their specials mostly in address order.
-  Special* last = span->last_special;
-  if (last != nullptr && is_before(*last)) link = &last->next;
-  while (*link != nullptr && is_before(**link)) link = &(*link)->next;
-  return link;
-}
 
 void SpecialTable::SetPageBit(const Span* span, bool value) {
   Arena* arena = page_heap_->arena_map().Find(span->base);
@@ -35,51 +17,56 @@ void SpecialTable::SetPageBit(const Span* span, bool value) {
   }
 }
 
-Status SpecialTable::SetFinalizer(Span* span, uintptr_t cell,
-                                  FinalizerCallback function, void* data) {
-  Special* record;
-  {
-    MutexLock lock(&pool_mutex_);
-    record = pool_.Take();
+Status SpecialTable::Insert(Span* span, Special* special) {
+  SpinLockHolder lock(&span->specials_lock);
+  SpecialList list(span);
+  if (list.NeedsIndexFor(*special)) {
+    SpecialIndex* index = pool_.TakeIndex();
+    if (index == nullptr) return Status::kOutOfMemory;
+    list.GiveIndex(index);
   }
-  if (record == nullptr) return Status::kOutOfMemory;
-  page_heap_->record_bytes()->Add(sizeof(Special));
-  record->cell = cell;
-  record->kind = SpecialKind::kFinalizer;
-  record->function = function;
-  record->data = data;
-  bool inserted = false;
-  {
-    SpinLockHolder lock(&span->specials_lock);
-    Special** link = FindLink(span, cell, SpecialKind::kFinalizer);
-    const bool exists = IsOf(*link, cell, SpecialKind::kFinalizer);
-    if (!exists) {
-      if (span->specials == nullptr) SetPageBit(span, true);
-      record->next = *link;
-      *link = record;
-      span->last_special = record;
-      inserted = true;
-    }
-  }
-  if (!inserted) {
-    FreeRecord(record);
+  const bool was_empty = list.is_empty();
+  if (!list.Insert(special, SpecialList::PerKey::kOne)) {
     return Status::kWrongState;
   }
-  finalizers_set_.Add(1);
+  if (was_empty) SetPageBit(span, true);
   return Status::kOk;
 }
 
+Special* SpecialTable::Remove(Span* span, const SpecialKey& key) {
+  Special* found = SpecialList(span).Remove(key);
+  if (found != nullptr) FreeIndexIfEmpty(span);
+  return found;
+}
+
+void SpecialTable::FreeIndexIfEmpty(Span* span) {
+  SpecialList list(span);
+  if (!list.is_empty()) return;
+  pool_.GiveIndex(list.TakeIndexIfEmpty());
+  SetPageBit(span, false);
+}
+
+Status SpecialTable::SetFinalizer(Span* span, uintptr_t cell,
+                                  FinalizerCallback function, void* data) {
+  Special* record = pool_.Take();
+  if (record == nullptr) return Status::kOutOfMemory;
+  record->address = cell;
+  record->kind = SpecialKind::kFinalizer;
+  record->finalizer = {function, data};
+  const Status status = Insert(span, record);
+  if (status == Status::kOk) {
+    finalizers_set_.Add(1);
+  } else {
+    FreeRecord(record);
+  }
+  return status;
+}
+
 Status SpecialTable::ClearFinalizer(Span* span, uintptr_t cell) {
-  Special* found = nullptr;
+  Special* found;
   {
     SpinLockHolder lock(&span->specials_lock);
-    Special** link = FindLink(span, cell, SpecialKind::kFinalizer);
-    if (IsOf(*link, cell, SpecialKind::kFinalizer)) {
-      found = *link;
-      *link = found->next;
-      span->last_special = nullptr;
-      if (span->specials == nullptr) SetPageBit(span, false);
-    }
+    found = Remove(span, {cell, SpecialKind::kFinalizer});
   }
   if (found == nullptr) return Status::kNotFound;
   FreeRecord(found);
@@ -89,8 +76,49 @@ Status SpecialTable::ClearFinalizer(Span* span, uintptr_t cell) {
 
 bool SpecialTable::HasFinalizer(Span* span, uintptr_t cell) {
   SpinLockHolder lock(&span->specials_lock);
-  return IsOf(*FindLink(span, cell, SpecialKind::kFinalizer), cell,
-              SpecialKind::kFinalizer);
+  return SpecialList(span).Find({cell, SpecialKind::kFinalizer}) != nullptr;
+}
+
+Status SpecialTable::Pin(Span* span, uintptr_t cell) {
+  const SpecialKey key = {cell, SpecialKind::kPin};
+  const auto pin_again = [&] {
+    const SpinLockHolder lock(&span->specials_lock);
+    Special* pin = SpecialList(span).Find(key);
+    if (pin != nullptr) pin->pin_count++;
+    return pin != nullptr;
+  };
+  if (pin_again()) return Status::kOk;
+  Special* record = pool_.Take();
+  if (record == nullptr) return Status::kOutOfMemory;
+  record->address = cell;
+  record->kind = SpecialKind::kPin;
+  record->pin_count = 1;
+  for (;;) {
+    const Status status = Insert(span, record);
+    if (status == Status::kOk) {
+      pinned_objects_.Add(1);
+      return Status::kOk;
+    }
+    // Another thread has pinned it meanwhile, and may have unpinned it.
+    if (status == Status::kOutOfMemory || pin_again()) {
+      FreeRecord(record);
+      return status == Status::kOutOfMemory ? status : Status::kOk;
+    }
+  }
+}
+
+Status SpecialTable::Unpin(Span* span, uintptr_t cell) {
+  Special* last;
+  {
+    const SpinLockHolder lock(&span->specials_lock);
+    Special* pin = SpecialList(span).Find({cell, SpecialKind::kPin});
+    if (pin == nullptr) return Status::kNotFound;
+    if (--pin->pin_count > 0) return Status::kOk;
+    last = Remove(span, {cell, SpecialKind::kPin});
+  }
+  FreeRecord(last);
+  pinned_objects_.Subtract(1);
+  return Status::kOk;
 }
 
 void SpecialTable::SweepSpecials(Span* span) {
@@ -99,24 +127,20 @@ void SpecialTable::SweepSpecials(Span* span) {
   {
     SpinLockHolder lock(&span->specials_lock);
     if (span->specials == nullptr) return;
-    Special** link = &span->specials;
-    while (*link != nullptr) {
-      Special* special = *link;
-      const size_t index = span->CellIndex(special->cell);
-      if (span->IsMarked(index)) {
-        link = &special->next;
-        continue;
-      }
-      *link = special->next;
+    SpecialList(span).Filter([&](Special* special) {
+      const size_t index = span->CellIndex(special->address);
+      if (span->IsMarked(index)) return true;
+      LOAM_CHECK(special->kind == SpecialKind::kFinalizer,
+                 "the pinned object %p is unmarked", special->object());
       special->next = nullptr;
       *dead_tail = special;
       dead_tail = &special->next;
       // Every other special of this object sees it alive from here on.
       std::atomic_ref(span->mark_bits[index / kBitsPerWord])
           .fetch_or(BitMask(index), std::memory_order_relaxed);
-    }
-    span->last_special = nullptr;
-    if (span->specials == nullptr) SetPageBit(span, false);
+      return false;
+    });
+    FreeIndexIfEmpty(span);
   }
   while (dead != nullptr) {
     Special* special = dead;
@@ -124,12 +148,6 @@ void SpecialTable::SweepSpecials(Span* span) {
     finalizers_set_.Subtract(1);
     queue_.Push(special);
   }
-}
-
-void SpecialTable::FreeRecord(Special* special) {
-  page_heap_->record_bytes()->Subtract(sizeof(Special));
-  MutexLock lock(&pool_mutex_);
-  pool_.Give(special);
 }
 
 }  // namespace loam

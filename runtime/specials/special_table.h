@@ -6,20 +6,20 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "runtime/base/mutex.h"
 #include "runtime/base/status.h"
 #include "runtime/heap/heap_counters.h"
-#include "runtime/heap/metadata_allocator.h"
 #include "runtime/heap/page_heap.h"
 #include "runtime/specials/finalizer_queue.h"
 #include "runtime/specials/special.h"
+#include "runtime/specials/special_list.h"
+#include "runtime/specials/special_pool.h"
 
 namespace loam {
 
 class SpecialTable {
  public:
   SpecialTable(PersistentAllocator* persistent, PageHeap* page_heap)
-      : page_heap_(page_heap), pool_(persistent) {}
+      : page_heap_(page_heap), pool_(persistent, page_heap->record_bytes()) {}
 
   // `span` is swept, and `cell` the base of an allocated cell of it.
   // kWrongState if the object has a finalizer, kOutOfMemory.
@@ -29,41 +29,52 @@ class SpecialTable {
   Status ClearFinalizer(Span* span, uintptr_t cell);
   bool HasFinalizer(Span* span, uintptr_t cell);
 
+  // The same about the span and the cell. kOutOfMemory.
+  Status Pin(Span* span, uintptr_t cell);
+  // kNotFound if it is not pinned.
+  Status Unpin(Span* span, uintptr_t cell);
+
   // Called by the span's sweeper before it looks at mark bits: every unmarked
   // object with a finalizer is marked, so that it lives for one more cycle, and
   // its finalizer queued.
   void SweepSpecials(Span* span);
 
-  // Calls visit(cell) for every object of the span that has a finalizer.
+  // Calls visit(special) for all that the span has.
   template <typename Visit>
-  void ForEachFinalizable(Span* span, Visit&& visit) {
+  void ForEach(Span* span, Visit&& visit) {
     SpinLockHolder lock(&span->specials_lock);
-    for (Special* s = span->specials; s != nullptr; s = s->next) {
-      if (s->kind == SpecialKind::kFinalizer) visit(uintptr_t{s->cell});
+    for (const Special* s = span->specials; s != nullptr; s = s->next) {
+      visit(*s);
     }
   }
 
   // Gives back the record of a finalizer that was taken off the queue.
-  void FreeRecord(Special* special) LOAM_EXCLUDES(pool_mutex_);
+  void FreeRecord(Special* special) { pool_.Give(special); }
 
   FinalizerQueue* finalizer_queue() { return &queue_; }
   uint64_t finalizers_set() const { return finalizers_set_.Get(); }
+  uint64_t pinned_objects() const { return pinned_objects_.Get(); }
   void ResetAfterFork() {
-    pool_mutex_.ResetAfterFork();
+    pool_.ResetAfterFork();
     queue_.ResetAfterFork();
   }
 
  private:
-  // The link that points to the first special at or after (cell, kind).
-  Special** FindLink(Span* span, uintptr_t cell, SpecialKind kind)
+  // Puts a record on the span's list. kWrongState if there is one with the same
+  // key, kOutOfMemory; then the record is still the caller's.
+  Status Insert(Span* span, Special* special);
+  // NULL if there is none.
+  Special* Remove(Span* span, const SpecialKey& key)
       LOAM_REQUIRES(span->specials_lock);
+  // After records have been taken off.
+  void FreeIndexIfEmpty(Span* span) LOAM_REQUIRES(span->specials_lock);
   void SetPageBit(const Span* span, bool value);
 
   PageHeap* const page_heap_;
-  Mutex<LockRank::kSpecialPool> pool_mutex_;
-  FixedPool<Special> pool_ LOAM_GUARDED_BY(pool_mutex_);
+  SpecialPool pool_;
   FinalizerQueue queue_;
   Counter finalizers_set_;
+  Counter pinned_objects_;
 };
 
 }  // namespace loam

@@ -439,8 +439,6 @@ TEST(LaterVersionTest, IsNotSupportedYet) {
   EXPECT_EQ(
       loam_weak_provider_add(heap.heap(), provider, nullptr, nullptr, &root),
       LOAM_NOT_SUPPORTED);
-  EXPECT_EQ(loam_pin(heap.m(), object), LOAM_NOT_SUPPORTED);
-  EXPECT_EQ(loam_unpin(heap.m(), object), LOAM_NOT_SUPPORTED);
   EXPECT_EQ(loam_cleanup_add(
                 heap.m(), object, [](loam_word, void*) {}, 0),
             LOAM_NOT_SUPPORTED);

@@ -13,7 +13,7 @@ namespace {
 std::vector<Special> Records(size_t count) {
   std::vector<Special> records(count);
   for (size_t i = 0; i < count; i++) {
-    records[i].cell = reinterpret_cast<uintptr_t>(&records[i]);
+    records[i].address = reinterpret_cast<uintptr_t>(&records[i]);
   }
   return records;
 }
@@ -111,7 +111,7 @@ TEST(FinalizerQueueTest, ThreadsPushAndPop) {
   for (size_t p = 0; p < kProducers; p++) {
     records.push_back(Records(kEach));
     for (size_t i = 0; i < kEach; i++) {
-      records[p][i].cell = p * kEach + i;
+      records[p][i].address = p * kEach + i;
     }
   }
   std::atomic<size_t> popped{0};
@@ -126,11 +126,11 @@ TEST(FinalizerQueueTest, ThreadsPushAndPop) {
         continue;
       }
       popped++;
-      times[record->cell]++;
+      times[record->address]++;
       // What one consumer sees of one producer comes in order.
-      const size_t producer = record->cell / kEach;
-      if (record->cell % kEach < next[producer]) out_of_order = true;
-      next[producer] = record->cell % kEach + 1;
+      const size_t producer = record->address / kEach;
+      if (record->address % kEach < next[producer]) out_of_order = true;
+      next[producer] = record->address % kEach + 1;
     }
   };
   std::vector<std::thread> threads;

@@ -1,0 +1,261 @@
+#include "runtime/specials/special_list.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "runtime/specials/special_pool.h"
+#include "tests/base/test_random.h"
+
+namespace loam {
+namespace {
+
+constexpr size_t kMany = 100000;
+
+using PerKey = SpecialList::PerKey;
+
+SpecialKind Kind(size_t n) { return static_cast<SpecialKind>(n); }
+SpecialKey KeyOf(const Special& special) {
+  return {uintptr_t{special.address}, special.kind};
+}
+// Of the same order as keys.
+uint64_t Number(const SpecialKey& key) {
+  return uint64_t{key.address} << 8 | static_cast<uint64_t>(key.kind);
+}
+
+class SpecialListTest : public testing::Test {
+ protected:
+  ~SpecialListTest() override {
+    list().Filter([&](Special* special) {
+      pool_.Give(special);
+      return false;
+    });
+    pool_.GiveIndex(list().TakeIndexIfEmpty());
+    EXPECT_EQ(bytes_.Get(), 0);
+  }
+
+  SpecialList list() { return SpecialList(&span_); }
+
+  // How many records were looked at; SIZE_MAX if there is one already.
+  size_t Insert(uintptr_t address, SpecialKind kind = SpecialKind::kFinalizer,
+                PerKey per_key = PerKey::kOne, void* data = nullptr) {
+    Special* special = pool_.Take();
+    special->address = address;
+    special->kind = kind;
+    special->finalizer.data = data;
+    if (list().NeedsIndexFor(*special)) list().GiveIndex(pool_.TakeIndex());
+    size_t steps;
+    if (list().Insert(special, per_key, &steps)) return steps;
+    pool_.Give(special);
+    return SIZE_MAX;
+  }
+  bool Remove(const SpecialKey& key) {
+    Special* special = list().Remove(key);
+    if (special == nullptr) return false;
+    EXPECT_EQ(Number(KeyOf(*special)), Number(key));
+    pool_.Give(special);
+    pool_.GiveIndex(list().TakeIndexIfEmpty());
+    return true;
+  }
+
+  // Every level is in order, and has exactly the records that are so high.
+  void Check() const {
+    std::vector<const Special*> all;
+    for (const Special* s = span_.specials; s != nullptr; s = s->next) {
+      if (!all.empty()) {
+        ASSERT_LE(Number(KeyOf(*all.back())), Number(KeyOf(*s)));
+      }
+      all.push_back(s);
+    }
+    for (size_t level = 1; level < Special::kMaxHeight; level++) {
+      Special* next = span_.special_index != nullptr
+                          ? span_.special_index->first[level - 1]
+                          : nullptr;
+      for (const Special* s : all) {
+        if (s->height <= level) continue;
+        ASSERT_EQ(s, next);
+        next = *next->link(level);
+      }
+      ASSERT_EQ(next, nullptr);
+    }
+  }
+
+  MemoryLedger ledger_;
+  PersistentAllocator persistent_{&ledger_};
+  Counter bytes_;
+  SpecialPool pool_{&persistent_, &bytes_};
+  Span span_ = {};
+};
+
+TEST_F(SpecialListTest, OneInEightRecordsIsTaller) {
+  size_t by_height[Special::kMaxHeight + 1] = {};
+  for (size_t i = 0; i < kMany; i++) {
+    Special* special = pool_.Take();
+    ASSERT_GE(special->height, 1);
+    ASSERT_LE(special->height, Special::kMaxHeight);
+    by_height[special->height]++;
+    pool_.Give(special);
+  }
+  EXPECT_NEAR(static_cast<double>(by_height[1]), 0.875 * kMany, kMany * 0.01);
+  EXPECT_NEAR(static_cast<double>(by_height[2]), 0.109 * kMany, kMany * 0.01);
+}
+
+TEST_F(SpecialListTest, InOrderOfAddressesEachTakesConstantTime) {
+  size_t steps = 0;
+  for (size_t i = 0; i < kMany; i++) {
+    const size_t one = Insert(4096 + i * 8);
+    ASSERT_NE(one, SIZE_MAX);
+    // Before the first tall one there is no index.
+    if (i > 100) {
+      ASSERT_EQ(one, 1);
+    }
+    steps += one;
+  }
+  EXPECT_LT(steps, kMany + 10000);
+  ASSERT_NO_FATAL_FAILURE(Check());
+}
+
+class InsertionOrderTest : public SpecialListTest,
+                           public testing::WithParamInterface<const char*> {};
+
+TEST_P(InsertionOrderTest, TakesLogarithmicTime) {
+  TestRandom random;
+  SCOPED_TRACE(random.Describe());
+  std::vector<uintptr_t> addresses(kMany);
+  std::iota(addresses.begin(), addresses.end(), 1000);
+  const std::string order = GetParam();
+  if (order == "Descending") {
+    std::reverse(addresses.begin(), addresses.end());
+  } else if (order == "Random") {
+    for (size_t i = kMany; i > 1; i--) {
+      std::swap(addresses[i - 1], addresses[random.Below(i)]);
+    }
+  } else {  // from both ends
+    for (size_t i = 1; i < kMany; i += 2) {
+      addresses[i] = 1000 + kMany * 2 - i;
+    }
+  }
+  size_t sum = 0;
+  size_t most = 0;
+  for (const uintptr_t address : addresses) {
+    const size_t steps = Insert(address);
+    ASSERT_NE(steps, SIZE_MAX);
+    sum += steps;
+    most = std::max(most, steps);
+  }
+  ASSERT_NO_FATAL_FAILURE(Check());
+  size_t found_sum = 0;
+  for (const uintptr_t address : addresses) {
+    size_t steps;
+    const Special* found =
+        list().FindFrom({address, SpecialKind::kFinalizer}, &steps);
+    ASSERT_EQ(found->address, address);
+    found_sum += steps;
+    most = std::max(most, steps);
+  }
+  printf("%s: %.1f records looked at to insert, %.1f to find, at most %zu\n",
+         GetParam(), static_cast<double>(sum) / kMany,
+         static_cast<double>(found_sum) / kMany, most);
+  // log8(100,000) is 5.5 levels of 8 each.
+  EXPECT_LE(sum, kMany * 60);
+  EXPECT_LE(found_sum, kMany * 60);
+  EXPECT_LE(most, 400);
+}
+
+INSTANTIATE_TEST_SUITE_P(Orders, InsertionOrderTest,
+                         testing::Values("Descending", "Random", "BothEnds"),
+                         [](const auto& info) {
+                           return std::string(info.param);
+                         });
+
+TEST_F(SpecialListTest, ManyWithOneKeyStayInTheOrderOfTheirInsertion) {
+  char data[1000];
+  for (size_t i = 0; i < 1000; i++) {
+    Insert(i % 3, Kind(2), PerKey::kMany, &data[i]);
+  }
+  ASSERT_NO_FATAL_FAILURE(Check());
+  EXPECT_EQ(Insert(1, Kind(2), PerKey::kOne), SIZE_MAX);
+  for (size_t address = 0; address < 3; address++) {
+    const Special* s = list().Find({address, Kind(2)});
+    for (size_t i = address; i < 1000; i += 3) {
+      ASSERT_EQ(s->address, address);
+      ASSERT_EQ(s->finalizer.data, &data[i]);
+      s = s->next;
+    }
+  }
+  // The oldest is the first to go.
+  EXPECT_EQ(list().Find({1, Kind(2)})->finalizer.data, &data[1]);
+  EXPECT_TRUE(Remove({1, Kind(2)}));
+  EXPECT_EQ(list().Find({1, Kind(2)})->finalizer.data, &data[4]);
+}
+
+TEST_F(SpecialListTest, RandomOperationsAgreeWithAMap) {
+  TestRandom random;
+  SCOPED_TRACE(random.Describe());
+  std::multimap<uint64_t, size_t> model;
+  size_t serial = 0;
+  const auto random_key = [&] {
+    return SpecialKey{random.Below(3000), Kind(1 + random.Below(4))};
+  };
+  for (int i = 0; i < 200000; i++) {
+    const SpecialKey key = random_key();
+    switch (random.Below(i / 20000 % 2 == 0 ? 5 : 3)) {
+      case 0:
+        ASSERT_EQ(Remove(key), model.count(Number(key)) != 0);
+        if (const auto it = model.lower_bound(Number(key));
+            it != model.end() && it->first == Number(key)) {
+          model.erase(it);
+        }
+        break;
+      case 1: {
+        const Special* found = list().FindFrom(key);
+        const auto it = model.lower_bound(Number(key));
+        ASSERT_EQ(found == nullptr, it == model.end());
+        if (found != nullptr) {
+          ASSERT_EQ(Number(KeyOf(*found)), it->first);
+          ASSERT_EQ(reinterpret_cast<size_t>(found->finalizer.data),
+                    it->second);
+        }
+        const Special* exact = list().Find(key);
+        ASSERT_EQ(exact != nullptr, model.count(Number(key)) != 0);
+        break;
+      }
+      default: {
+        const PerKey per_key =
+            key.kind == Kind(4) ? PerKey::kMany : PerKey::kOne;
+        const bool may =
+            per_key == PerKey::kMany || model.count(Number(key)) == 0;
+        const size_t steps = Insert(key.address, key.kind, per_key,
+                                    reinterpret_cast<void*>(++serial));
+        ASSERT_EQ(steps != SIZE_MAX, may);
+        if (may) model.emplace(Number(key), serial);
+      }
+    }
+    if (!random.OneIn(20000)) continue;
+    // Part of them goes, as when a span is swept.
+    const size_t period = 1 + random.Below(3);
+    auto it = model.begin();
+    list().Filter([&](Special* special) {
+      EXPECT_EQ(reinterpret_cast<size_t>(special->finalizer.data), it->second);
+      if (special->address % period != 0) {
+        ++it;
+        return true;
+      }
+      it = model.erase(it);
+      pool_.Give(special);
+      return false;
+    });
+    pool_.GiveIndex(list().TakeIndexIfEmpty());
+    EXPECT_EQ(it, model.end());
+    ASSERT_NO_FATAL_FAILURE(Check());
+  }
+  ASSERT_NO_FATAL_FAILURE(Check());
+}
+
+}  // namespace
+}  // namespace loam
