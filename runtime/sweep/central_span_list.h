@@ -83,7 +83,7 @@ class CentralSpanList {
 
   AllocationCounter objects_;
   AllocationCounter large_bytes_;
-  SpinLock lock_;  // for a few instructions, twice at every refill
+  SpinLock lock_;  // held for a few instructions at every refill
   Span* heads_[5] LOAM_GUARDED_BY(lock_) = {};  // by SpanListId
 };
 

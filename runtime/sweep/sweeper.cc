@@ -97,6 +97,7 @@ void Sweeper::FindDead(Span* span) {
   if (poison_) PoisonFreed(span);
   const auto live =
       static_cast<uint16_t>(CountSet(span->mark_bits, 0, span->cell_count));
+  LOAM_DCHECK(span->uncounted_dead_cells == 0);
   span->uncounted_dead_cells =
       static_cast<uint16_t>(span->allocated_cells - live);
   span->allocated_cells = live;
