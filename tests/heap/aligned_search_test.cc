@@ -11,7 +11,7 @@ namespace loam {
 namespace {
 
 constexpr size_t kNone = PageAllocatorFixture::kNone;
-constexpr size_t kArena = kPagesPerArena;
+constexpr size_t kArena = PageAllocatorFixture::kArenaPages;
 constexpr size_t kChunk = kPagesPerChunk;
 
 // Both in pages.

@@ -10,11 +10,11 @@ namespace loam {
 namespace {
 
 constexpr size_t kNone = PageAllocatorFixture::kNone;
-constexpr size_t kArena = kPagesPerArena;
+constexpr size_t kArena = PageAllocatorFixture::kArenaPages;
 constexpr size_t kChunk = kPagesPerChunk;
 // Arenas that an entry of a summary level covers.
-constexpr size_t kArenasPerLevel2 = (size_t{256} << 20) / kArenaBytes;
-constexpr size_t kArenasPerRoot = (size_t{16} << 30) / kArenaBytes;
+constexpr size_t kArenasPerLevel2 = (size_t{256} << 20) / kPageBytes / kArena;
+constexpr size_t kArenasPerRoot = (size_t{16} << 30) / kPageBytes / kArena;
 
 struct Growth {
   const char* name;
@@ -78,8 +78,9 @@ TEST(PageAllocatorGrowthTest, ManyRangesInAnyOrder) {
     fixture.AddFreeArena(i * 7 % kRanges * 10);
     ASSERT_NO_FATAL_FAILURE(fixture.Check());
   }
-  ASSERT_EQ(fixture.pages()->arena_count(), kRanges);
-  for (size_t i = 1; i < kRanges; i++) {
+  const size_t arenas = kRanges * (kArena / kPagesPerArena);
+  ASSERT_EQ(fixture.pages()->arena_count(), arenas);
+  for (size_t i = 1; i < arenas; i++) {
     EXPECT_LT(fixture.pages()->arena(i - 1)->base,
               fixture.pages()->arena(i)->base);
   }

@@ -158,15 +158,17 @@ TEST(PageBlockTest, ReturnsAsItWas) {
 TEST(PageBlockTest, ComesFromTheLowestOfManyArenas) {
   PageAllocatorFixture fixture;
   for (const size_t arena : {0, 1, 5, 300, 1025}) fixture.AddFreeArena(arena);
-  fixture.AllocateAt(0, 2 * kPagesPerArena);
+  fixture.AllocateAt(0, 2 * PageAllocatorFixture::kArenaPages);
   for (const size_t arena : {5, 300, 1025}) {
-    const size_t first = arena * kPagesPerArena;
-    fixture.AllocateAt(first, kPagesPerArena - 70);
+    const size_t first = arena * PageAllocatorFixture::kArenaPages;
+    fixture.AllocateAt(first, PageAllocatorFixture::kArenaPages - 70);
     PageBlock block = fixture.pages()->TakeBlock(1, 1);
-    EXPECT_EQ(block.base, fixture.Address(first + kPagesPerArena - 128));
+    EXPECT_EQ(block.base,
+              fixture.Address(first + PageAllocatorFixture::kArenaPages - 128));
     EXPECT_EQ(PopCount(block.free), 6u);
     block = fixture.pages()->TakeBlock(1, 1);
-    EXPECT_EQ(block.base, fixture.Address(first + kPagesPerArena - 64));
+    EXPECT_EQ(block.base,
+              fixture.Address(first + PageAllocatorFixture::kArenaPages - 64));
     EXPECT_EQ(block.free, kAll);
     ASSERT_NO_FATAL_FAILURE(fixture.Check());
   }
@@ -196,11 +198,11 @@ TEST(PageBlockTest, IsEmptyWhenNothingIsFree) {
   PageAllocatorFixture fixture;
   EXPECT_EQ(fixture.pages()->TakeBlock(1, 1).free, 0u);
   fixture.AddFreeArena(0);
-  fixture.AllocateAt(0, kPagesPerArena);
+  fixture.AllocateAt(0, PageAllocatorFixture::kArenaPages);
   const PageBlock none = fixture.pages()->TakeBlock(1, 1);
   EXPECT_EQ(none.free, 0u);
   fixture.pages()->ReturnBlock(none);
-  fixture.Free(kPagesPerArena - 1, 1);
+  fixture.Free(PageAllocatorFixture::kArenaPages - 1, 1);
   EXPECT_EQ(fixture.pages()->TakeBlock(1, 1).free, uint64_t{1} << 63);
   ASSERT_NO_FATAL_FAILURE(fixture.Check());
 }
