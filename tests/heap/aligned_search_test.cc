@@ -81,10 +81,10 @@ const Case kCases[] = {
      {{kArena - 8, 8}, {2 * kArena, 8}},
      {{8, 8, kArena - 8}, {9, 1, kNone}, {8, 8192, 2 * kArena}}},
     {"ArenasFarApart",
-     {0, 300, 4096},
-     {{5, 3}, {300 * kArena + 1, 31}, {4096 * kArena + 2, 80}},
+     {0, 300, 1000},
+     {{5, 3}, {300 * kArena + 1, 31}, {1000 * kArena + 2, 80}},
      {{16, 16, 300 * kArena + 16},
-      {17, 16, 4096 * kArena + 16},
+      {17, 16, 1000 * kArena + 16},
       {4, 4, 300 * kArena + 4},
       {2, 2, 6}}},
 };

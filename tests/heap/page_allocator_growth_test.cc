@@ -15,6 +15,12 @@ constexpr size_t kChunk = kPagesPerChunk;
 // Arenas that an entry of a summary level covers.
 constexpr size_t kArenasPerLevel2 = (size_t{256} << 20) / kPageBytes / kArena;
 constexpr size_t kArenasPerRoot = (size_t{16} << 30) / kPageBytes / kArena;
+// A TiB, or less where there are fewer addresses.
+constexpr size_t kFar =
+    std::min<uint64_t>(
+        uint64_t{1} << 40,
+        ((uintptr_t{1} << kAddressBits) - PageAllocatorFixture::kBase) / 4) /
+    kPageBytes / kArena;
 
 struct Growth {
   const char* name;
@@ -30,10 +36,9 @@ const Growth kGrowth[] = {
     {"ContiguousDownwards", {2, 1, 0}, {0}, {3 * kArena}},
     {"TheMiddleLast", {0, 2, 1}, {0}, {3 * kArena}},
     {"Apart", {0, 2}, {0, 2 * kArena}, {kArena, kArena}},
-    // A TiB is 16,384 arenas.
-    {"TiBApart",
-     {0, 16384, 3 * 16384},
-     {0, 16384 * kArena, 3 * 16384 * kArena},
+    {"FarApart",
+     {0, kFar, 3 * kFar},
+     {0, kFar* kArena, 3 * kFar* kArena},
      {kArena, kArena, kArena}},
     {"AcrossASummaryOfLevel2",
      {kArenasPerLevel2 - 1, kArenasPerLevel2},
