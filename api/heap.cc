@@ -347,8 +347,7 @@ loam_status loam_finalizer_set(loam_mutator* m, void* object,
     return NotSupported(runtime, "loam_finalizer_set: mode");
   }
   ErrorMessage message;
-  const Status status =
-      runtime->SetFinalizer(mutator, object, fn, data, &message);
+  const Status status = runtime->SetFinalizer(object, fn, data, &message);
   return Report(runtime, status, message);
 }
 
@@ -359,8 +358,7 @@ loam_status loam_finalizer_clear(loam_mutator* m, void* object) {
                            "is NULL");
   }
   ErrorMessage message;
-  const Status status =
-      mutator->runtime->ClearFinalizer(mutator, object, &message);
+  const Status status = mutator->runtime->ClearFinalizer(object, &message);
   return Report(mutator->runtime, status, message);
 }
 

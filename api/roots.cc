@@ -265,14 +265,14 @@ loam_status loam_global_destroy(loam_global* global) {
 loam_status loam_pin(loam_mutator* m, void* object) {
   Mutator* mutator = RequireMutator(m, "loam_pin");
   ErrorMessage message;
-  const Status status = mutator->runtime->Pin(mutator, object, &message);
+  const Status status = mutator->runtime->Pin(object, &message);
   return Report(mutator->runtime, status, message);
 }
 
 loam_status loam_unpin(loam_mutator* m, void* object) {
   Mutator* mutator = RequireMutator(m, "loam_unpin");
   ErrorMessage message;
-  const Status status = mutator->runtime->Unpin(mutator, object, &message);
+  const Status status = mutator->runtime->Unpin(object, &message);
   return Report(mutator->runtime, status, message);
 }
 

@@ -4,10 +4,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "runtime/options.h"
+
 namespace loam {
 namespace {
-
-constexpr uint64_t kNoLimit = UINT64_MAX;
 
 // The number in a group's file; kNoLimit if there is none.
 uint64_t ReadLimitFile(const char* root, const char* mount, const char* group,

@@ -8,7 +8,7 @@
 namespace loam {
 
 // The least of the limits of the group and those around it, version 1 or 2, or
-// UINT64_MAX. `root` stands before the names of the files that are read,
+// kNoLimit. `root` stands before the names of the files that are read,
 // /proc/self/cgroup and those below /sys/fs/cgroup: "" but in tests.
 uint64_t ReadCgroupMemoryLimit(const char* root);
 

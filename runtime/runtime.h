@@ -158,18 +158,16 @@ class Runtime final : private CycleHost {
   size_t Check(Mutator* m, bool full,
                void (*report)(const char* line, void* data), void* data);
 
-  // ---- Finalizers. `object` may be interior.
+  // ---- Specials. `object` may be interior.
 
-  Status SetFinalizer(Mutator* m, void* object, FinalizerCallback function,
-                      void* data, ErrorMessage* message);
-  Status ClearFinalizer(Mutator* m, void* object, ErrorMessage* message);
+  Status SetFinalizer(void* object, FinalizerCallback function, void* data,
+                      ErrorMessage* message);
+  Status ClearFinalizer(void* object, ErrorMessage* message);
   // Runs up to `max` (0: as many as are queued on entry); how many ran.
   size_t RunFinalizers(Mutator* m, size_t max);
-
-  // ---- Pins. `object` may be interior; pins of one object nest.
-
-  Status Pin(Mutator* m, void* object, ErrorMessage* message);
-  Status Unpin(Mutator* m, void* object, ErrorMessage* message);
+  // Pins of one object nest.
+  Status Pin(void* object, ErrorMessage* message);
+  Status Unpin(void* object, ErrorMessage* message);
 
   // ---- Messages
 
@@ -201,6 +199,10 @@ class Runtime final : private CycleHost {
   explicit Runtime(const RuntimeOptions& options);
   ~Runtime();
   bool Initialize();
+  // The cell of a live object and its span, swept, for `call`, which is about
+  // to look at or change its specials.
+  Status FindForSpecials(const char* call, void* object, Span** span,
+                         uintptr_t* cell, ErrorMessage* message);
   // What a collection leaves to do is done in the background.
   void WakeBackground();
 

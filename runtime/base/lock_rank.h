@@ -20,7 +20,7 @@ enum class LockRank : uint8_t {
   kFinalizerQueue,  // FinalizerQueue
   kCentralList,     // Sweeper: the registry of central lists
   kSpanSpecials,    // Span: its list of specials
-  kSpecialPool,     // SpecialTable: records
+  kSpecialPool,     // SpecialPool: records of specials
   kPageHeap,        // PageHeap: pages, spans, arenas
   kGcBits,          // GcBits: arenas of mark and alloc bits
   kMetadata,        // PersistentAllocator

@@ -172,6 +172,23 @@ void GcCycle::Mark() {
              static_cast<unsigned long long>(verifier_.reached_objects()));
 }
 
+namespace {
+
+void TraceSpecial(Tracer* tracer, Span* span, const Special& special) {
+  switch (special.kind) {
+    case SpecialKind::kFinalizer:
+      // What a finalizer may see is alive when it runs: the references of its
+      // object are roots, the object itself is not.
+      tracer->ScanObject(span, special.address);
+      break;
+    case SpecialKind::kPin:
+      tracer->VisitPointer(special.address);
+      break;
+  }
+}
+
+}  // namespace
+
 void GcCycle::Trace(Tracer* tracer) {
   parts_.host->VisitMutators(tracer);
   parts_.roots->VisitHeapRoots(tracer);
@@ -179,6 +196,7 @@ void GcCycle::Trace(Tracer* tracer) {
   parts_.specials->finalizer_queue()->ForEachObject([&](void* object) {
     tracer->VisitPointer(reinterpret_cast<uintptr_t>(object));
   });
+  tracer->EnterRoot("object with a finalizer, or pinned", nullptr);
   parts_.page_heap->ForEachArena([&](const Arena* arena) {
     for (size_t w = 0; w < kPagesPerArena / kBitsPerWord; w++) {
       uint64_t bits = arena->page_specials[w].load(std::memory_order_relaxed);
@@ -198,21 +216,6 @@ void GcCycle::Trace(Tracer* tracer) {
     return tracer->HasReached(owner) || HasFinalizer(owner);
   })) {
     tracer->Drain();
-  }
-}
-
-void GcCycle::TraceSpecial(Tracer* tracer, Span* span, const Special& special) {
-  switch (special.kind) {
-    case SpecialKind::kFinalizer:
-      // What a finalizer may see is alive when it runs: the references of its
-      // object are roots, the object itself is not.
-      tracer->EnterRoot("object with a finalizer", nullptr);
-      tracer->ScanObject(span, special.address);
-      break;
-    case SpecialKind::kPin:
-      tracer->EnterRoot("pin", nullptr);
-      tracer->VisitPointer(special.address);
-      break;
   }
 }
 

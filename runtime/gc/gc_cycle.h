@@ -165,7 +165,6 @@ class GcCycle {
   void CountLive(const CycleInfo& info) LOAM_EXCLUDES(totals_lock_);
   void Mark();
   void Trace(Tracer* tracer);
-  static void TraceSpecial(Tracer* tracer, Span* span, const Special& special);
   bool HasFinalizer(uintptr_t address);
 
   const CycleParts parts_;

@@ -14,7 +14,7 @@
 //   kParked    waits inside loam        -> kRunning: by the thread that waits
 //
 // The world of a heap is stopped once the stopper has seen no other mutator
-// running. From then on one may store kRunning, but not go on with it:
+// running. From then on one may store kRunning, but not go on with it.
 //
 // Why it is safe. A stopper sets every word, then reads every state; a mutator
 // that becomes kRunning first stores its state, then reads its word. All four

@@ -3,17 +3,8 @@
 #include <algorithm>
 
 namespace loam {
-namespace {
 
-bool HasKey(const Special* special, const SpecialKey& key) {
-  return special != nullptr && special->address == key.address &&
-         special->kind == key.kind;
-}
-
-}  // namespace
-
-template <typename Before>
-size_t SpecialList::FindPlace(Before&& before, Place* place) {
+size_t SpecialList::FindPlace(const SpecialKey& key, Place* place) {
   size_t steps = 0;
   Special* last = nullptr;
   for (size_t l = levels(); l-- > 0;) {
@@ -21,12 +12,20 @@ size_t SpecialList::FindPlace(Before&& before, Place* place) {
       Special* next = *LinkAfter(last, l);
       if (next == nullptr) break;
       steps++;
-      if (!before(*next)) break;
+      if (!IsBefore(*next, key)) break;
       last = next;
     }
     place->last[l] = last;
   }
   return steps;
+}
+
+Special* SpecialList::At(const Place& place, const SpecialKey& key) {
+  Special* special = *LinkAfter(place.last[0], 0);
+  return special != nullptr && special->address == key.address &&
+                 special->kind == key.kind
+             ? special
+             : nullptr;
 }
 
 void SpecialList::ForgetFinger() {
@@ -40,40 +39,28 @@ SpecialIndex* SpecialList::TakeIndexIfEmpty() {
   return index;
 }
 
-Special* SpecialList::FindFrom(const SpecialKey& key, size_t* steps) {
+Special* SpecialList::Find(const SpecialKey& key, size_t* steps) {
   Place place;
-  const size_t looked_at = FindPlace(
-      [&](const Special& special) { return IsBefore(special, key); }, &place);
+  const size_t looked_at = FindPlace(key, &place);
   if (steps != nullptr) *steps = looked_at;
-  return *LinkAfter(place.last[0], 0);
+  return At(place, key);
 }
 
-Special* SpecialList::Find(const SpecialKey& key) {
-  Special* special = FindFrom(key);
-  return HasKey(special, key) ? special : nullptr;
-}
-
-bool SpecialList::Insert(Special* special, PerKey per_key, size_t* steps) {
+bool SpecialList::Insert(Special* special, size_t* steps) {
   const SpecialKey key = {uintptr_t{special->address}, special->kind};
-  // Behind equal ones.
-  const auto before = [&](const Special& other) {
-    return other.address < key.address ||
-           (other.address == key.address && other.kind <= key.kind);
-  };
   SpecialIndex* index = span_->special_index;
   Place place;
-  size_t looked_at = 0;
+  size_t looked_at = 1;
   Special* last = index != nullptr ? index->last : nullptr;
-  if (last != nullptr && before(*last) &&
-      (last->next == nullptr || !before(*last->next))) {
+  if (last != nullptr && IsBefore(*last, key) &&
+      (last->next == nullptr || !IsBefore(*last->next, key))) {
     place.last[0] = last;
     std::copy_n(index->before, SpecialIndex::kLevels, place.last + 1);
-    looked_at = 1;
   } else {
-    looked_at = FindPlace(before, &place);
+    looked_at = FindPlace(key, &place);
   }
   if (steps != nullptr) *steps = looked_at;
-  if (per_key == PerKey::kOne && HasKey(place.last[0], key)) return false;
+  if (At(place, key) != nullptr) return false;
   for (size_t l = 0; l < special->height; l++) {
     Special** link = LinkAfter(place.last[l], l);
     *special->link(l) = *link;
@@ -89,10 +76,9 @@ bool SpecialList::Insert(Special* special, PerKey per_key, size_t* steps) {
 
 Special* SpecialList::Remove(const SpecialKey& key) {
   Place place;
-  FindPlace([&](const Special& special) { return IsBefore(special, key); },
-            &place);
-  Special* found = *LinkAfter(place.last[0], 0);
-  if (!HasKey(found, key)) return nullptr;
+  FindPlace(key, &place);
+  Special* found = At(place, key);
+  if (found == nullptr) return nullptr;
   // On each of its levels it is the next one too.
   for (size_t l = 0; l < found->height; l++) {
     *LinkAfter(place.last[l], l) = *found->link(l);

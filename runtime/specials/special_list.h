@@ -18,7 +18,6 @@
 #define LOAM_RUNTIME_SPECIALS_SPECIAL_LIST_H_
 
 #include <cstddef>
-#include <cstdint>
 
 #include "runtime/heap/span.h"
 #include "runtime/specials/special.h"
@@ -49,15 +48,11 @@ class SpecialList {
   // When the list is empty: its index, to be freed; NULL if it has none.
   SpecialIndex* TakeIndexIfEmpty();
 
-  // The first record not before `key`, or NULL. Writes how many it looked at.
-  Special* FindFrom(const SpecialKey& key, size_t* steps = nullptr);
-  // The record with this key, or NULL.
-  Special* Find(const SpecialKey& key);
-  // Behind all records with the same key, whose number is kMany or, kOne, must
-  // be 0: otherwise false.
-  enum class PerKey : uint8_t { kOne, kMany };
-  bool Insert(Special* special, PerKey per_key, size_t* steps = nullptr);
-  // NULL if there is none. The first, if several have the key.
+  // The record with this key, or NULL. Both write how many they looked at.
+  Special* Find(const SpecialKey& key, size_t* steps = nullptr);
+  // False if there is one with the same key.
+  bool Insert(Special* special, size_t* steps = nullptr);
+  // NULL if there is none.
   Special* Remove(const SpecialKey& key);
 
   // Calls keep(special) for all in order; those for which it returns false are
@@ -80,10 +75,11 @@ class SpecialList {
     return level == 0 ? &span_->specials
                       : &span_->special_index->first[level - 1];
   }
-  // The place before all records that are not `before` it. Returns how many
-  // records it looked at.
-  template <typename Before>
-  size_t FindPlace(Before&& before, Place* place);
+  // Where a record with this key is or would be. Returns how many records it
+  // looked at.
+  size_t FindPlace(const SpecialKey& key, Place* place);
+  // The record there, if it has the key.
+  Special* At(const Place& place, const SpecialKey& key);
   void ForgetFinger();
 
   Span* const span_;
@@ -93,18 +89,28 @@ template <typename Keep>
 void SpecialList::Filter(Keep&& keep) {
   const size_t level_count = levels();
   Place end;
+  // Most records stay, with the links that they have: those are not written.
+  const auto link_at_end = [&](size_t level, Special* special) {
+    Special** link = LinkAfter(end.last[level], level);
+    if (*link != special) *link = special;
+  };
+  bool is_changed = false;
   Special* next = span_->specials;
   while (next != nullptr) {
     Special* special = next;
     next = special->next;
     const size_t height = special->height;
-    if (!keep(special)) continue;
+    if (!keep(special)) {
+      is_changed = true;
+      continue;
+    }
     for (size_t l = 0; l < height; l++) {
-      *LinkAfter(end.last[l], l) = special;
+      link_at_end(l, special);
       end.last[l] = special;
     }
   }
-  for (size_t l = 0; l < level_count; l++) *LinkAfter(end.last[l], l) = nullptr;
+  if (!is_changed) return;
+  for (size_t l = 0; l < level_count; l++) link_at_end(l, nullptr);
   ForgetFinger();
 }
 

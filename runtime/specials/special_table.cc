@@ -17,19 +17,27 @@ void SpecialTable::SetPageBit(const Span* span, bool value) {
   }
 }
 
-Status SpecialTable::Insert(Span* span, Special* special) {
-  SpinLockHolder lock(&span->specials_lock);
+Status SpecialTable::Add(Span* span, const SpecialKey& key, Special** added) {
+  Special* special = pool_.Take();
+  if (special == nullptr) return Status::kOutOfMemory;
+  special->address = key.address;
+  special->kind = key.kind;
   SpecialList list(span);
   if (list.NeedsIndexFor(*special)) {
     SpecialIndex* index = pool_.TakeIndex();
-    if (index == nullptr) return Status::kOutOfMemory;
+    if (index == nullptr) {
+      pool_.Give(special);
+      return Status::kOutOfMemory;
+    }
     list.GiveIndex(index);
   }
   const bool was_empty = list.is_empty();
-  if (!list.Insert(special, SpecialList::PerKey::kOne)) {
+  if (!list.Insert(special)) {
+    pool_.Give(special);
     return Status::kWrongState;
   }
   if (was_empty) SetPageBit(span, true);
+  *added = special;
   return Status::kOk;
 }
 
@@ -48,18 +56,13 @@ void SpecialTable::FreeIndexIfEmpty(Span* span) {
 
 Status SpecialTable::SetFinalizer(Span* span, uintptr_t cell,
                                   FinalizerCallback function, void* data) {
-  Special* record = pool_.Take();
-  if (record == nullptr) return Status::kOutOfMemory;
-  record->address = cell;
-  record->kind = SpecialKind::kFinalizer;
-  record->finalizer = {function, data};
-  const Status status = Insert(span, record);
-  if (status == Status::kOk) {
-    finalizers_set_.Add(1);
-  } else {
-    FreeRecord(record);
-  }
-  return status;
+  const SpinLockHolder lock(&span->specials_lock);
+  Special* special;
+  const Status status = Add(span, {cell, SpecialKind::kFinalizer}, &special);
+  if (status != Status::kOk) return status;
+  special->finalizer = {function, data};
+  finalizers_set_.Add(1);
+  return Status::kOk;
 }
 
 Status SpecialTable::ClearFinalizer(Span* span, uintptr_t cell) {
@@ -81,30 +84,17 @@ bool SpecialTable::HasFinalizer(Span* span, uintptr_t cell) {
 
 Status SpecialTable::Pin(Span* span, uintptr_t cell) {
   const SpecialKey key = {cell, SpecialKind::kPin};
-  const auto pin_again = [&] {
-    const SpinLockHolder lock(&span->specials_lock);
-    Special* pin = SpecialList(span).Find(key);
-    if (pin != nullptr) pin->pin_count++;
-    return pin != nullptr;
-  };
-  if (pin_again()) return Status::kOk;
-  Special* record = pool_.Take();
-  if (record == nullptr) return Status::kOutOfMemory;
-  record->address = cell;
-  record->kind = SpecialKind::kPin;
-  record->pin_count = 1;
-  for (;;) {
-    const Status status = Insert(span, record);
-    if (status == Status::kOk) {
-      pinned_objects_.Add(1);
-      return Status::kOk;
-    }
-    // Another thread has pinned it meanwhile, and may have unpinned it.
-    if (status == Status::kOutOfMemory || pin_again()) {
-      FreeRecord(record);
-      return status == Status::kOutOfMemory ? status : Status::kOk;
-    }
+  const SpinLockHolder lock(&span->specials_lock);
+  Special* pin = SpecialList(span).Find(key);
+  if (pin != nullptr) {
+    pin->pin_count++;
+    return Status::kOk;
   }
+  const Status status = Add(span, key, &pin);
+  if (status != Status::kOk) return status;
+  pin->pin_count = 1;
+  pinned_objects_.Add(1);
+  return Status::kOk;
 }
 
 Status SpecialTable::Unpin(Span* span, uintptr_t cell) {

@@ -60,9 +60,10 @@ class SpecialTable {
   }
 
  private:
-  // Puts a record on the span's list. kWrongState if there is one with the same
-  // key, kOutOfMemory; then the record is still the caller's.
-  Status Insert(Span* span, Special* special);
+  // Makes a record; what belongs to its kind is the caller's to set.
+  // kWrongState if there is one with this key, kOutOfMemory.
+  Status Add(Span* span, const SpecialKey& key, Special** added)
+      LOAM_REQUIRES(span->specials_lock);
   // NULL if there is none.
   Special* Remove(Span* span, const SpecialKey& key)
       LOAM_REQUIRES(span->specials_lock);

@@ -1,7 +1,7 @@
 // What a thread that sweeps several spans has done and not told yet: dead spans
 // on their way to the page heap, which takes several at a time for less, and
-// how many it has swept. Lives inside an ActiveSweep: who waits for sweepers
-// wants the pages.
+// how many pages it has swept. Lives inside an ActiveSweep: who waits for
+// sweepers wants the pages.
 
 #ifndef LOAM_RUNTIME_SWEEP_SWEEP_BATCH_H_
 #define LOAM_RUNTIME_SWEEP_SWEEP_BATCH_H_
@@ -28,28 +28,29 @@ class SweepBatch {
   void CountSwept(const Span* span) {
     swept_pages_ += span->page_count;
     untold_pages_ += span->page_count;
-    if (++untold_spans_ == kMaxSpans) TellSwept();
+    if (untold_pages_ >= kMaxUntoldPages) TellSwept();
   }
   // The span is swept, on no list, and nothing in it is alive.
   void AddDead(Span* span) {
     dead_pages_ += span->page_count;
     waiting_pages_ += span->page_count;
     dead_[dead_count_++] = span;
-    if (dead_count_ == kMaxSpans || waiting_pages_ >= kMaxPages) FreeDead();
+    if (dead_count_ == kMaxDead || waiting_pages_ >= kMaxDeadPages) FreeDead();
   }
   // Of all that were counted, and of those that were dead.
   size_t swept_pages() const { return swept_pages_; }
   size_t dead_pages() const { return dead_pages_; }
 
  private:
-  // Others may grow the heap for want of these, or sweep more than is due.
-  static constexpr size_t kMaxSpans = 32;
-  static constexpr size_t kMaxPages = 128;
+  // Others may sweep more than is due for want of the count, and grow the heap
+  // for want of the pages.
+  static constexpr size_t kMaxUntoldPages = 32;
+  static constexpr size_t kMaxDead = 32;
+  static constexpr size_t kMaxDeadPages = 128;
 
   void TellSwept() {
-    if (untold_spans_ == 0) return;
+    if (untold_pages_ == 0) return;
     sweeps_->CountPages(untold_pages_);
-    untold_spans_ = 0;
     untold_pages_ = 0;
   }
   void FreeDead() {
@@ -63,12 +64,11 @@ class SweepBatch {
   PageHeap* const page_heap_;
   ActiveSweeps* const sweeps_;
   size_t swept_pages_ = 0;
-  size_t untold_spans_ = 0;
   size_t untold_pages_ = 0;
   size_t dead_pages_ = 0;
   size_t waiting_pages_ = 0;
   size_t dead_count_ = 0;
-  Span* dead_[kMaxSpans];
+  Span* dead_[kMaxDead];
 };
 
 }  // namespace loam

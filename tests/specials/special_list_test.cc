@@ -17,8 +17,6 @@ namespace {
 
 constexpr size_t kMany = 100000;
 
-using PerKey = SpecialList::PerKey;
-
 SpecialKind Kind(size_t n) { return static_cast<SpecialKind>(n); }
 SpecialKey KeyOf(const Special& special) {
   return {uintptr_t{special.address}, special.kind};
@@ -43,14 +41,14 @@ class SpecialListTest : public testing::Test {
 
   // How many records were looked at; SIZE_MAX if there is one already.
   size_t Insert(uintptr_t address, SpecialKind kind = SpecialKind::kFinalizer,
-                PerKey per_key = PerKey::kOne, void* data = nullptr) {
+                void* data = nullptr) {
     Special* special = pool_.Take();
     special->address = address;
     special->kind = kind;
     special->finalizer.data = data;
     if (list().NeedsIndexFor(*special)) list().GiveIndex(pool_.TakeIndex());
     size_t steps;
-    if (list().Insert(special, per_key, &steps)) return steps;
+    if (list().Insert(special, &steps)) return steps;
     pool_.Give(special);
     return SIZE_MAX;
   }
@@ -153,7 +151,8 @@ TEST_P(InsertionOrderTest, TakesLogarithmicTime) {
   for (const uintptr_t address : addresses) {
     size_t steps;
     const Special* found =
-        list().FindFrom({address, SpecialKind::kFinalizer}, &steps);
+        list().Find({address, SpecialKind::kFinalizer}, &steps);
+    ASSERT_NE(found, nullptr);
     ASSERT_EQ(found->address, address);
     found_sum += steps;
     most = std::max(most, steps);
@@ -173,67 +172,63 @@ INSTANTIATE_TEST_SUITE_P(Orders, InsertionOrderTest,
                            return std::string(info.param);
                          });
 
-TEST_F(SpecialListTest, ManyWithOneKeyStayInTheOrderOfTheirInsertion) {
-  char data[1000];
-  for (size_t i = 0; i < 1000; i++) {
-    Insert(i % 3, Kind(2), PerKey::kMany, &data[i]);
+TEST_F(SpecialListTest, OneForEachKey) {
+  for (uintptr_t address = 0; address < 1000; address++) {
+    ASSERT_NE(Insert(address % 100, Kind(address / 100 + 1)), SIZE_MAX);
+    ASSERT_EQ(Insert(address % 100, Kind(address / 100 + 1)), SIZE_MAX);
+    ASSERT_EQ(Insert(address % 100 / 2, Kind(1)), SIZE_MAX);
   }
   ASSERT_NO_FATAL_FAILURE(Check());
-  EXPECT_EQ(Insert(1, Kind(2), PerKey::kOne), SIZE_MAX);
-  for (size_t address = 0; address < 3; address++) {
-    const Special* s = list().Find({address, Kind(2)});
-    for (size_t i = address; i < 1000; i += 3) {
-      ASSERT_EQ(s->address, address);
-      ASSERT_EQ(s->finalizer.data, &data[i]);
-      s = s->next;
-    }
-  }
-  // The oldest is the first to go.
-  EXPECT_EQ(list().Find({1, Kind(2)})->finalizer.data, &data[1]);
-  EXPECT_TRUE(Remove({1, Kind(2)}));
-  EXPECT_EQ(list().Find({1, Kind(2)})->finalizer.data, &data[4]);
+  EXPECT_TRUE(Remove({50, Kind(5)}));
+  EXPECT_FALSE(Remove({50, Kind(5)}));
+  EXPECT_EQ(list().Find({50, Kind(5)}), nullptr);
+  EXPECT_NE(list().Find({50, Kind(4)}), nullptr);
+  EXPECT_NE(Insert(50, Kind(5)), SIZE_MAX);
+  ASSERT_NO_FATAL_FAILURE(Check());
+}
+
+// A sweep in which nothing dies leaves the finger where it is.
+TEST_F(SpecialListTest, FilterThatKeepsAllChangesNothing) {
+  for (uintptr_t address = 0; address < 1000; address++) Insert(address);
+  list().Filter([](const Special*) { return true; });
+  ASSERT_NO_FATAL_FAILURE(Check());
+  EXPECT_EQ(Insert(1000), 1);
+  // The finger's record goes.
+  list().Filter([&](Special* special) {
+    if (special->address != 1000) return true;
+    pool_.Give(special);
+    return false;
+  });
+  EXPECT_GT(Insert(1001), 1);
+  ASSERT_NO_FATAL_FAILURE(Check());
 }
 
 TEST_F(SpecialListTest, RandomOperationsAgreeWithAMap) {
   TestRandom random;
   SCOPED_TRACE(random.Describe());
-  std::multimap<uint64_t, size_t> model;
+  std::map<uint64_t, size_t> model;
   size_t serial = 0;
-  const auto random_key = [&] {
-    return SpecialKey{random.Below(3000), Kind(1 + random.Below(4))};
-  };
   for (int i = 0; i < 200000; i++) {
-    const SpecialKey key = random_key();
+    const SpecialKey key = {random.Below(3000), Kind(1 + random.Below(4))};
+    // It grows, and shrinks again.
     switch (random.Below(i / 20000 % 2 == 0 ? 5 : 3)) {
       case 0:
-        ASSERT_EQ(Remove(key), model.count(Number(key)) != 0);
-        if (const auto it = model.lower_bound(Number(key));
-            it != model.end() && it->first == Number(key)) {
-          model.erase(it);
-        }
+        ASSERT_EQ(Remove(key), model.erase(Number(key)) != 0);
         break;
       case 1: {
-        const Special* found = list().FindFrom(key);
-        const auto it = model.lower_bound(Number(key));
-        ASSERT_EQ(found == nullptr, it == model.end());
+        const Special* found = list().Find(key);
+        const auto it = model.find(Number(key));
+        ASSERT_EQ(found != nullptr, it != model.end());
         if (found != nullptr) {
-          ASSERT_EQ(Number(KeyOf(*found)), it->first);
           ASSERT_EQ(reinterpret_cast<size_t>(found->finalizer.data),
                     it->second);
         }
-        const Special* exact = list().Find(key);
-        ASSERT_EQ(exact != nullptr, model.count(Number(key)) != 0);
         break;
       }
       default: {
-        const PerKey per_key =
-            key.kind == Kind(4) ? PerKey::kMany : PerKey::kOne;
-        const bool may =
-            per_key == PerKey::kMany || model.count(Number(key)) == 0;
-        const size_t steps = Insert(key.address, key.kind, per_key,
-                                    reinterpret_cast<void*>(++serial));
-        ASSERT_EQ(steps != SIZE_MAX, may);
-        if (may) model.emplace(Number(key), serial);
+        const size_t steps =
+            Insert(key.address, key.kind, reinterpret_cast<void*>(++serial));
+        ASSERT_EQ(steps != SIZE_MAX, model.emplace(Number(key), serial).second);
       }
     }
     if (!random.OneIn(20000)) continue;
