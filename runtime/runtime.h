@@ -7,7 +7,8 @@
 //   checking.*           stress mode, store and thread checks
 //   inspect.cc           statistics, walks, questions about addresses
 //   heap_map_writer.cc   the page that shows the heap
-//   finalizers.cc        setting, clearing and running finalizers
+//   object_specials.cc   finalizers, cleanups, pins, words, weak handles
+//   run_finalizers.cc    running what is queued when objects have died
 //   typed_spans.cc       which types have spans of their own
 
 #ifndef LOAM_RUNTIME_RUNTIME_H_
@@ -53,6 +54,12 @@ struct TypeState {
   uint32_t next_active;
 };
 
+// A cleanup that has been added to an object, alive or not.
+struct CleanupName {
+  uintptr_t address;
+  uint64_t serial;
+};
+
 struct RuntimeStats {
   PageHeapStats pages;
   uint64_t external_bytes, trigger;
@@ -61,7 +68,7 @@ struct RuntimeStats {
   uint64_t mutators;
   uint64_t typed_types;
   uint64_t finalizers_set, finalizers_waiting;
-  uint64_t pinned_objects;
+  uint64_t cleanups_set, pinned_objects, weak_handles;
   uint64_t scavenged_bytes, scavenger_ns, background_sweep_ns;
 };
 
@@ -158,16 +165,39 @@ class Runtime final : private CycleHost {
   size_t Check(Mutator* m, bool full,
                void (*report)(const char* line, void* data), void* data);
 
-  // ---- Specials. `object` may be interior.
+  // ---- Specials. `object` may be interior. Where it is not alive:
+  // kInvalidArgument.
 
-  Status SetFinalizer(void* object, FinalizerCallback function, void* data,
+  Status SetFinalizer(void* object, const FinalizerInfo& info,
                       ErrorMessage* message);
   Status ClearFinalizer(void* object, ErrorMessage* message);
-  // Runs up to `max` (0: as many as are queued on entry); how many ran.
-  size_t RunFinalizers(Mutator* m, size_t max);
   // Pins of one object nest.
   Status Pin(void* object, ErrorMessage* message);
   Status Unpin(void* object, ErrorMessage* message);
+  Status AddCleanup(void* object, const CleanupInfo& info, CleanupName* name,
+                    ErrorMessage* message);
+  // The object may be dead.
+  Status StopCleanup(const CleanupName& name, ErrorMessage* message);
+  // NULL when out of memory. Lives as long as the heap.
+  EmbedderKind* NewEmbedderKind(void (*died)(loam_mutator* m, uintptr_t word,
+                                             void* data),
+                                void* data);
+  Status SetWord(void* object, const EmbedderKind* kind, uintptr_t word,
+                 ErrorMessage* message);
+  Status GetWord(void* object, const EmbedderKind* kind, uintptr_t* word,
+                 ErrorMessage* message);
+  Status RemoveWord(void* object, const EmbedderKind* kind, uintptr_t* word,
+                    ErrorMessage* message);
+  Status TakeWeakHandle(void* object, bool is_long, WeakHandle** handle,
+                        ErrorMessage* message);
+  Status Watch(void* object, WeakHandle** watch, ErrorMessage* message);
+  // The address, if the object is alive as far as the last collection knows; 0
+  // otherwise. For a watch: 0 once a cycle has ended since it was set.
+  uintptr_t LoadWeakHandle(const WeakHandle& handle);
+  void GiveWeakHandle(WeakHandle* handle);
+  void GiveWatch(WeakHandle* watch);
+  // Runs up to `max` (0: as many as are queued on entry); how many ran.
+  size_t RunFinalizers(Mutator* m, size_t max);
 
   // ---- Messages
 
@@ -199,10 +229,12 @@ class Runtime final : private CycleHost {
   explicit Runtime(const RuntimeOptions& options);
   ~Runtime();
   bool Initialize();
-  // The cell of a live object and its span, swept, for `call`, which is about
-  // to look at or change its specials.
+  // Where the specials of a live object are, for `call`, which is about to look
+  // at or change them: its span, swept, and the address they go by.
   Status FindForSpecials(const char* call, void* object, Span** span,
-                         uintptr_t* cell, ErrorMessage* message);
+                         uintptr_t* address, ErrorMessage* message);
+  // The span of an object that may be dead, swept; NULL if there is none.
+  Span* FindSwept(uintptr_t address);
   // What a collection leaves to do is done in the background.
   void WakeBackground();
 
