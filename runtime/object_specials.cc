@@ -117,8 +117,7 @@ Status Runtime::Unpin(void* object, ErrorMessage* message) {
   uintptr_t address;
   Status status = FindForSpecials(kCall, object, &span, &address, message);
   if (status != Status::kOk) return status;
-  status =
-      specials_.Unpin(span, span->CellAddress(span->CellIndex(address)));
+  status = specials_.Unpin(span, span->CellAddress(span->CellIndex(address)));
   if (status == Status::kNotFound) {
     message->Format("%s: object: %p is not pinned", kCall, object);
   }

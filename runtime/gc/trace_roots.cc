@@ -80,6 +80,7 @@ void TraceRoots::VisitSpecials(Tracer* tracer) {
           break;
         case SpecialKind::kWatch:
         case SpecialKind::kEmbedder:
+        case SpecialKind::kDispose:
           break;
       }
     });
