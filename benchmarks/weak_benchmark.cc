@@ -63,6 +63,10 @@ class Heap {
           "adding roots");
   }
 
+  ~Heap() { Check(loam_gc_enable(m()), "enabling collections"); }
+  Heap(const Heap&) = delete;
+  Heap& operator=(const Heap&) = delete;
+
   loam_mutator* m() const { return heap_.m(); }
 
   // Nodes in an order of memory; they are not linked.

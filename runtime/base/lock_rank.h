@@ -18,10 +18,9 @@ enum class LockRank : uint8_t {
   kSafepoints,       // Safepoints: mutators of a heap, stopping the world
   kRootSet,          // RootSet: registered roots, globals, fibers
   kTypeSet,          // TypeSet: registration
-  kFinalizerQueue,   // FinalizerQueue
+  kFinalizerQueue,   // FinalizerQueue: its runner waits
   kCentralList,      // Sweeper: the registry of central lists
   kSpanSpecials,     // Span: its list of specials
-  kSpecialPool,      // SpecialPool: records of specials
   kPageHeap,         // PageHeap: pages, spans, arenas
   kGcBits,           // GcBits: arenas of mark and alloc bits
   kMetadata,         // PersistentAllocator

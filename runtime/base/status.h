@@ -22,7 +22,10 @@ enum class [[nodiscard]] Status {
 
 // A message built without allocating.
 struct ErrorMessage {
-  char text[512] = {};
+  char text[512];
+
+  // The rest is written when there is something to say.
+  ErrorMessage() { text[0] = '\0'; }
 
   void Format(const char* format, ...) __attribute__((format(printf, 2, 3))) {
     va_list arguments;

@@ -1,22 +1,21 @@
 #include "runtime/gc/ephemeron_index.h"
 
 namespace loam {
-namespace {
 
-constexpr size_t kListShift = 7;
-constexpr size_t kListsPerArena = kArenaBytes >> kListShift;
-
-size_t ListIndex(const Arena* arena, uintptr_t key) {
-  return (key - arena->base) >> kListShift;
-}
-
-}  // namespace
-
-uint32_t* EphemeronIndex::ListOf(uintptr_t key) const {
-  const Arena* arena = page_heap_->arena_map().Find(key);
-  return arena == nullptr || !arena->has_ephemeron_lists
-             ? nullptr
-             : &arena->ephemeron_lists.at(ListIndex(arena, key));
+bool EphemeronIndex::Commit(uintptr_t key) {
+  Arena* arena = arenas_.Find(key);
+  if (!arena->has_ephemeron_words) {
+    if (!arena->ephemeron_words.Reserve(ledger_, kArenaBytes / kBytesPerWord)) {
+      return false;
+    }
+    arena->has_ephemeron_words = true;
+  }
+  if (arena->ephemeron_words.EnsureCommitted(Index(arena, key)) == nullptr) {
+    return false;
+  }
+  last_arena_ = arena;
+  last_page_ = key / kBytesPerPage;
+  return true;
 }
 
 uint32_t EphemeronIndex::NewEntry() {
@@ -36,28 +35,31 @@ uint32_t EphemeronIndex::NewEntry() {
   return ++entry_count_;
 }
 
-bool EphemeronIndex::Add(uintptr_t key, uintptr_t record) {
-  Arena* arena = page_heap_->arena_map().Find(key);
-  if (!arena->has_ephemeron_lists) {
-    if (!arena->ephemeron_lists.Reserve(ledger_, kListsPerArena)) return false;
-    arena->has_ephemeron_lists = true;
+bool EphemeronIndex::AddEntry(uintptr_t* word, uintptr_t key,
+                              uintptr_t waiting) {
+  if (*word != 0 && *word % 2 == 0) {
+    // One has waited alone, for this key: no other cell begins here.
+    const uint32_t alone = NewEntry();
+    if (alone == 0) return false;
+    entries_.at(alone) = {*word, 0, static_cast<uint32_t>(key)};
+    *word = uintptr_t{alone} * 2 + 1;
   }
-  uint32_t* list =
-      arena->ephemeron_lists.EnsureCommitted(ListIndex(arena, key));
-  const uint32_t entry = list == nullptr ? 0 : NewEntry();
+  const uint32_t entry = NewEntry();
   if (entry == 0) return false;
-  entries_.at(entry) = {key, record, *list};
-  *list = entry;
+  entries_.at(entry) = {waiting, static_cast<uint32_t>(*word / 2),
+                        static_cast<uint32_t>(key)};
+  *word = uintptr_t{entry} * 2 + 1;
+  waiting_++;
   return true;
 }
 
-uint32_t EphemeronIndex::Unlink(uintptr_t key) {
-  uint32_t* link = ListOf(key);
+uint32_t EphemeronIndex::Unlink(uintptr_t* word, uintptr_t key) {
+  auto first = static_cast<uint32_t>(*word / 2);
+  uint32_t* link = &first;
   uint32_t taken = 0;
-  if (link == nullptr || *link == 0) return 0;
   while (*link != 0) {
     Entry& entry = entries_.at(*link);
-    if (entry.key != key) {
+    if (entry.key_bits != static_cast<uint32_t>(key)) {
       link = &entry.next;
       continue;
     }
@@ -66,20 +68,22 @@ uint32_t EphemeronIndex::Unlink(uintptr_t key) {
     entry.next = taken;
     taken = found;
   }
+  *word = first == 0 ? 0 : uintptr_t{first} * 2 + 1;
   return taken;
 }
 
 void EphemeronIndex::End() {
-  if (!has_entries_) return;
   page_heap_->ForEachArena([](Arena* arena) {
-    if (!arena->has_ephemeron_lists) return;
-    arena->ephemeron_lists.Release();
-    arena->has_ephemeron_lists = false;
+    if (!arena->has_ephemeron_words) return;
+    arena->ephemeron_words.Release();
+    arena->has_ephemeron_words = false;
   });
-  entries_.Release();
+  if (has_entries_) entries_.Release();
   has_entries_ = false;
   entry_count_ = 0;
   free_ = 0;
+  waiting_ = 0;
+  last_page_ = UINTPTR_MAX;
 }
 
 }  // namespace loam

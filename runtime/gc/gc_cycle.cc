@@ -246,8 +246,9 @@ void GcCycle::VisitWeakProviders() {
 void GcCycle::ClearWeak() {
   if (parts_.host->object_types().has_weak_words()) {
     const StoreShadow shadow(&parts_.page_heap->arena_map());
-    ClearWeakWords(parts_.page_heap, parts_.encoding, parts_.weak_cleared_word,
-                   parts_.verifier.check_stores ? &shadow : nullptr);
+    ClearWeakWords(parts_.page_heap, parts_.encoding,
+                   {parts_.weak_cleared_word, marker_->some_key_may_be_dead(),
+                    parts_.verifier.check_stores ? &shadow : nullptr});
   }
   parts_.roots->ClearWeakRoots(
       parts_.weak_cleared_word, [&](WordKind kind, uintptr_t word) {

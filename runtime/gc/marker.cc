@@ -39,17 +39,19 @@ class MarkerFor final : public RegionScanner<Decoder> {
     do {
       marked_before = marked_objects_;
       lost_records_ = false;
+      some_key_may_be_dead_ = false;
       ForEachWeakObject(page_heap_, [this](const Span* span, uintptr_t cell,
                                            const Type& type) {
         const uintptr_t end = cell + span->object_bytes();
         Resolve(type, cell, end, cell, end);
       });
-      DrainAs<Marking::kAlone, false, true>(UINT64_MAX, nullptr);
+      DrainResolving();
       while (some_span_needs_rescan_) {
         // What was marked without being pushed may have been a key.
         lost_records_ = true;
         RescanFlagged<true>();
       }
+      some_key_may_be_dead_ |= lost_records_ || index_->waiting() > 0;
       index_->End();
       // Without memory for the index: all records again, as long as that finds
       // something.
@@ -82,6 +84,7 @@ class MarkerFor final : public RegionScanner<Decoder> {
   using Base::lowest_;
   using Base::marked_alone_;
   using Base::marked_by_region_;
+  using Base::marked_bytes_;
   using Base::marked_objects_;
   using Base::MarkForRescan;
   using Base::marks_together_;
@@ -97,6 +100,7 @@ class MarkerFor final : public RegionScanner<Decoder> {
   using Base::ScanPieces;
   using Base::ScanPiecesInLoop;
   using Base::ShareRegion;
+  using Base::some_key_may_be_dead_;
   using Base::some_span_needs_rescan_;
   using Base::Sort;
   using Base::stack_;
@@ -153,7 +157,7 @@ class MarkerFor final : public RegionScanner<Decoder> {
         if (!span->IsMarked(i)) continue;
         Scan(span, span->CellAddress(i));
         if constexpr (kResolving) {
-          DrainAs<Marking::kAlone, false, true>(UINT64_MAX, nullptr);
+          DrainResolving();
         } else {
           DrainAll<Marking::kAlone>();
         }
@@ -172,9 +176,8 @@ class MarkerFor final : public RegionScanner<Decoder> {
     return true;
   }
 
-  // Marks the object of an entry and scans it, if it has not been marked. With
-  // kResolving, ephemerons may wait for it.
-  template <Marking kMarking, bool kResolving>
+  // Marks the object of an entry and scans it, if it has not been marked.
+  template <Marking kMarking>
   __attribute__((always_inline)) void Leave(Loop* loop, const Entry& entry) {
     Span* const span = entry.span;
     if (__builtin_expect((entry.address & kPieceBit) != 0, 0)) {
@@ -187,13 +190,6 @@ class MarkerFor final : public RegionScanner<Decoder> {
     loop->marked_bytes += span->cell_bytes;
     loop->marked_objects++;
     const uintptr_t cell = span->CellAddress(index);
-    if constexpr (kResolving) {
-      SaveLoop(*loop);
-      ResolveRecordsOf(cell);
-      if (span->scan != ScanKind::kNoscan) Scan(span, cell);
-      *loop = LoadLoop();
-      return;
-    }
     switch (span->scan) {
       case ScanKind::kNoscan:
         return;
@@ -229,7 +225,7 @@ class MarkerFor final : public RegionScanner<Decoder> {
                : DrainAs<kMarking, false>(until_marked, pool);
   }
 
-  template <Marking kMarking, bool kByRegion, bool kResolving = false>
+  template <Marking kMarking, bool kByRegion>
   bool DrainAs(uint64_t until_marked, MarkPool* pool) {
     Entry queue[kQueueEntries];
     size_t head = 0;
@@ -258,7 +254,7 @@ class MarkerFor final : public RegionScanner<Decoder> {
       const Entry entry = queue[head];
       head = (head + 1) % kQueueEntries;
       count--;
-      Leave<kMarking, kResolving>(&loop, entry);
+      Leave<kMarking>(&loop, entry);
       if (kMarking == Marking::kShared && pool->is_wanted()) {
         SaveLoop(loop);
         if constexpr (kByRegion) {
@@ -271,6 +267,35 @@ class MarkerFor final : public RegionScanner<Decoder> {
     }
     SaveLoop(loop);
     return true;
+  }
+
+  // Marks what is on the stack and what it leads to, and what waits for any of
+  // it. One at a time: in a chain of ephemerons there is nothing to prefetch.
+  // Where much waits, what comes soon is.
+  void DrainResolving() {
+    constexpr ptrdiff_t kAhead = 8;
+    while (!stack_->empty()) {
+      if (stack_->top() - stack_->bottom() > kAhead) {
+        Prefetch(reinterpret_cast<const void*>(stack_->top()[-kAhead]));
+      }
+      const uintptr_t word = stack_->Pop();
+      if (__builtin_expect((word & kPieceBit) != 0, 0)) {
+        ScanPieces(word & ~kPieceBit);
+        continue;
+      }
+      Span* const span = FindSpanInRange(word);
+      if (span == nullptr) continue;
+      const uint32_t index = span->CellIndex(word);
+      if (index >= span->cell_count ||
+          !Base::template SetMark<Marking::kAlone>(span->mark_bits, index)) {
+        continue;
+      }
+      marked_bytes_ += span->cell_bytes;
+      marked_objects_++;
+      const uintptr_t cell = span->CellAddress(index);
+      ResolveRecordsOf(cell);
+      if (span->scan != ScanKind::kNoscan) Scan(span, cell);
+    }
   }
 
   // Sorts what is on the stack, marks regions for which much waits, and fills
@@ -353,6 +378,7 @@ void Marker::Begin() {
   marked_regions_ = 0;
   regions_refused_ = false;
   some_span_needs_rescan_ = false;
+  some_key_may_be_dead_ = false;
 }
 
 bool Marker::HasReached(uintptr_t address) const {

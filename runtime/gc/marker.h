@@ -72,6 +72,8 @@ class Marker : public Tracer {
   // Whether the heap has types to which weak references are strong. Before a
   // cycle's roots.
   void set_has_never_cleared(bool value) { has_never_cleared_ = value; }
+  // Whether ResolveWeakWords has left ephemeron records whose keys may be dead.
+  bool some_key_may_be_dead() const { return some_key_may_be_dead_; }
   // What ResolveWeakWords uses: markers that help have none.
   void set_index(EphemeronIndex* index) { index_ = index; }
   // Marks together with others that use the pool, until there is nothing left.
@@ -113,6 +115,7 @@ class Marker : public Tracer {
   bool has_never_cleared_ = false;
   bool is_resolving_ = false;
   bool lost_records_ = false;  // some record is not in the index
+  bool some_key_may_be_dead_ = false;
 };
 
 }  // namespace loam

@@ -4,9 +4,14 @@
 // While it marks what is strongly reachable it only notes them. Afterwards one
 // marker, alone, resolves: it looks at the ephemeron records of all that were
 // noted, and of each object with some that it comes to from then on. Where a
-// key is not marked, the record goes into the index under that key; whenever an
-// object is marked, the records that wait for it are looked at again. So each
-// record is looked at once for each of its keys, and once more.
+// key is not marked, the index keeps under that key what waits for it:
+//
+//   an address           the only value of a record with one key: is marked
+//   kRecordBit | record  a record with several keys or values: is looked at
+//                        again, since another key may not be marked
+//
+// Whenever an object is marked, what waits for it is taken out. So each record
+// is looked at once for each of its keys, and once more.
 
 #ifndef LOAM_RUNTIME_GC_WEAK_SCANNER_H_
 #define LOAM_RUNTIME_GC_WEAK_SCANNER_H_
@@ -35,9 +40,12 @@ class WeakScanner : public MarkerBase<Decoder> {
   using Base::index_;
   using Base::is_resolving_;
   using Base::Load;
+  using Base::LoadWord;
   using Base::lost_records_;
-  using Base::page_heap_;
+  using Base::lowest_;
   using Base::Push;
+  using Base::range_;
+  using Base::some_key_may_be_dead_;
 
   WeakScanner(PageHeap* page_heap, MarkWork* work,
               const ValueEncoding& encoding)
@@ -61,14 +69,23 @@ class WeakScanner : public MarkerBase<Decoder> {
           });
     }
     ForEachEphemeron(type, object, end, from, to,
-                     [this](const WordMaps& maps, uintptr_t record) {
-                       ResolveRecord(maps, record);
-                     });
+                     [this](const WordMaps& maps, uintptr_t record)
+                         __attribute__((always_inline)) {
+                           if (maps.only_key != WordMaps::kSeveral &&
+                               maps.only_value != WordMaps::kSeveral) {
+                             ResolvePair(LoadWord(record, maps.only_key),
+                                         LoadWord(record, maps.only_value));
+                           } else {
+                             ResolveRecord(maps, record);
+                           }
+                         });
   }
 
   // A cell has been marked while resolving.
   void ResolveRecordsOf(uintptr_t key) {
-    index_->Take(key, [this](uintptr_t record) {
+    index_->Take(key, [this](uintptr_t waiting) {
+      if ((waiting & kRecordBit) == 0) return Push(waiting);
+      const uintptr_t record = waiting & ~kRecordBit;
       const Span* span = FindSpan(record);
       const uintptr_t cell = span->CellAddress(span->CellIndex(record));
       const Type* type = span->TypeOf(cell);
@@ -78,17 +95,47 @@ class WeakScanner : public MarkerBase<Decoder> {
   }
 
  private:
-  void ResolveRecord(const WordMaps& maps, uintptr_t record) {
-    uintptr_t key = 0;  // the cell of one that is not marked
-    ForEachMappedSlot<SlotStrength::kWeak>(
-        maps, record, 0, maps.words, [&](WordKind kind, uintptr_t slot) {
-          if (kind != WordKind::kEphemeronKey || key != 0) return;
-          key = FindUnmarked(*page_heap_, decode_(Load(slot)));
-        });
-    if (key != 0) {
-      if (!index_->Add(key, record)) lost_records_ = true;
+  static constexpr uintptr_t kRecordBit = uintptr_t{1} << 63;
+
+  struct Cell {
+    uintptr_t base = 0;  // 0: there is none
+    const Span* span = nullptr;
+  };
+  // The unmarked cell that an address lies in.
+  Cell FindUnmarkedCell(uintptr_t address) const {
+    const Span* span = FindSpan(address);
+    if (span == nullptr) return {};
+    const size_t index = span->CellIndex(address);
+    if (index >= span->cell_count || span->IsMarked(index)) return {};
+    return {span->CellAddress(index), span};
+  }
+
+  void AddToIndex(const Cell& key, uintptr_t waiting) {
+    if (!index_->Add(key.base, key.span->cell_bytes, waiting)) {
+      lost_records_ = true;
+    }
+  }
+
+  void ResolvePair(uintptr_t key_word, uintptr_t value_word) {
+    const uintptr_t value = decode_(value_word);
+    if (value - lowest_ >= range_) {
+      // Nothing to mark: whether the key lives is asked at the end.
+      if (key_word != 0) some_key_may_be_dead_ = true;
       return;
     }
+    const Cell key = FindUnmarkedCell(decode_(key_word));
+    if (key.base == 0) return Push(value);
+    AddToIndex(key, value);
+  }
+
+  void ResolveRecord(const WordMaps& maps, uintptr_t record) {
+    Cell key;  // of one that is not marked
+    ForEachMappedSlot<SlotStrength::kWeak>(
+        maps, record, 0, maps.words, [&](WordKind kind, uintptr_t slot) {
+          if (kind != WordKind::kEphemeronKey || key.base != 0) return;
+          key = FindUnmarkedCell(decode_(Load(slot)));
+        });
+    if (key.base != 0) return AddToIndex(key, record | kRecordBit);
     ForEachMappedSlot<SlotStrength::kWeak>(
         maps, record, 0, maps.words, [this](WordKind kind, uintptr_t slot) {
           if (kind == WordKind::kEphemeronValue) Push(decode_(Load(slot)));
@@ -96,11 +143,9 @@ class WeakScanner : public MarkerBase<Decoder> {
   }
 
   void KeepIfNeverCleared(uintptr_t address) {
-    const Span* span = FindSpan(address);
-    if (span == nullptr) return;
-    const size_t index = span->CellIndex(address);
-    if (index >= span->cell_count || span->IsMarked(index)) return;
-    const Type* type = span->TypeOf(span->CellAddress(index));
+    const Cell cell = FindUnmarkedCell(address);
+    if (cell.base == 0) return;
+    const Type* type = cell.span->TypeOf(cell.base);
     if (type != nullptr && (type->flags & kTypeNeverCleared) != 0) {
       Push(address);
     }

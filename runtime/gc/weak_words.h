@@ -92,9 +92,13 @@ void ForEachWeakObject(PageHeap* page_heap, Visit&& visit) {
 
 // Marking is done: clears the words of noted objects that refer to something
 // dead, and of each ephemeron record with a dead key all keys and values.
-// `shadow` NULL: nobody checks stores.
+struct WeakClearing {
+  uintptr_t cleared_word;
+  bool some_key_may_be_dead;  // otherwise ephemerons are not looked at
+  const StoreShadow* shadow;  // NULL: nobody checks stores
+};
 void ClearWeakWords(PageHeap* page_heap, const ValueEncoding& encoding,
-                    uintptr_t cleared_word, const StoreShadow* shadow);
+                    const WeakClearing& clearing);
 
 }  // namespace loam
 

@@ -46,8 +46,8 @@ struct Arena {
   SparseTable<Span*> manual_spans;
   bool has_manual_spans;
   // While ephemerons are resolved; see gc/ephemeron_index.h. Collector only.
-  SparseTable<uint32_t> ephemeron_lists;
-  bool has_ephemeron_lists;
+  SparseTable<uintptr_t> ephemeron_words;
+  bool has_ephemeron_words;
   // Checking only, NULL otherwise: a word for every word of the arena, what
   // went through the store functions; and a bit for every word, the verifier's
   // marks. Written by their owners, see gc/.

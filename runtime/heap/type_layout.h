@@ -49,6 +49,11 @@ struct WordMaps {
   const uint64_t* weak_values = nullptr;
   const uint64_t* ephemeron_keys = nullptr;
   const uint64_t* ephemeron_values = nullptr;
+  // Of records with one key and one value, which words those are; otherwise
+  // kSeveral.
+  static constexpr uint32_t kSeveral = UINT32_MAX;
+  uint32_t only_key = kSeveral;
+  uint32_t only_value = kSeveral;
 
   // The fixed part of an object, or an element, with ephemeron words is one
   // record: its values live through its keys.
@@ -56,10 +61,10 @@ struct WordMaps {
   bool HasWeakWords() const {
     return weak_pointers != nullptr || weak_values != nullptr || IsEphemeron();
   }
-  bool HasReferences() const {
-    return pointers != nullptr || values != nullptr || ambiguous != nullptr ||
-           HasWeakWords();
+  bool HasStrongWords() const {
+    return pointers != nullptr || values != nullptr || ambiguous != nullptr;
   }
+  bool HasReferences() const { return HasStrongWords() || HasWeakWords(); }
 };
 
 // A field's name, for messages: `count` words from byte `offset`.
@@ -179,9 +184,13 @@ void ForEachMappedSlot(const WordMaps& maps, uintptr_t base, size_t first,
 template <SlotStrength kStrength = SlotStrength::kStrong, typename Visit>
 void ForEachLayoutSlot(const Type& type, uintptr_t object, uintptr_t end,
                        uintptr_t from, uintptr_t to, Visit&& visit) {
+  const auto has_some = [](const WordMaps& maps) {
+    return kStrength == SlotStrength::kStrong ? maps.HasStrongWords()
+                                              : maps.HasWeakWords();
+  };
   const uintptr_t tail = object + type.size;
   if (to > end) to = end;
-  if (type.element.HasReferences() && to > tail) {
+  if (has_some(type.element) && to > tail) {
     const size_t element_size = type.element_size;
     const size_t elements = (end - tail) / element_size;
     const uintptr_t start = from > tail ? from : tail;
@@ -195,7 +204,7 @@ void ForEachLayoutSlot(const Type& type, uintptr_t object, uintptr_t end,
       ForEachMappedSlot<kStrength>(type.element, base, first, limit, visit);
     }
   }
-  if (type.prefix.HasReferences() && from < tail) {
+  if (has_some(type.prefix) && from < tail) {
     const size_t first = from > object ? (from - object) / kWordBytes : 0;
     size_t limit = type.prefix.words;
     if (to < object + limit * kWordBytes) limit = (to - object) / kWordBytes;

@@ -56,6 +56,16 @@ Status CheckShape(const TypeInfo& info, ErrorMessage* message) {
   return Status::kOk;
 }
 
+void SetOnlyWords(WordMaps* maps) {
+  const auto only = [maps](const uint64_t* map) {
+    return map != nullptr && CountSet(map, 0, maps->words) == 1
+               ? static_cast<uint32_t>(FindFirstSet(map, 0, maps->words))
+               : WordMaps::kSeveral;
+  };
+  maps->only_key = only(maps->ephemeron_keys);
+  maps->only_value = only(maps->ephemeron_values);
+}
+
 // The bits that `fields` set, over `words` words.
 class MapBuilder {
  public:
@@ -141,6 +151,7 @@ class MapBuilder {
     maps.weak_values = map(WordKind::kWeakValue);
     maps.ephemeron_keys = map(WordKind::kEphemeronKey);
     maps.ephemeron_values = map(WordKind::kEphemeronValue);
+    SetOnlyWords(&maps);
     return maps;
   }
 
@@ -256,6 +267,7 @@ bool TypeSet::MakeInternalTypes() {
     maps->words = words;
     maps->ephemeron_keys = &kFirst;
     maps->ephemeron_values = &kSecond;
+    SetOnlyWords(maps);
   };
   Type* ambiguous = make(kAmbiguousWords, "ambiguous", ScanKind::kLayout);
   Type* bitmap = make(kCellBitmap, "bitmap", ScanKind::kCellBitmap);

@@ -118,7 +118,7 @@ void SpecialTable::KeepForDispose(Span* span) {
       wake = queue_.AddWaiting(cells, added);
     }
   }
-  FinalizerQueue::Call(wake);
+  queue_.Call(wake);
 }
 
 bool SpecialTable::TakeWaiting(Span* span, uintptr_t* object,

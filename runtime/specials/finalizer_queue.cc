@@ -5,14 +5,18 @@
 namespace loam {
 
 FinalizerQueue::Wake FinalizerQueue::Add(size_t count) {
-  const bool was_empty = size_ == 0;
+  Wake wake;
+  if (size_ == 0) wake = {true, wake_.function, wake_.data};
   size_ += count;
-  if (!was_empty) return {};
-  ready_.NotifyAll();
-  return wake_;
+  return wake;
 }
 
 void FinalizerQueue::Call(const Wake& wake) {
+  if (!wake.is_due) return;
+  {
+    const MutexLock lock(&runner_mutex_);
+    ready_.NotifyAll();
+  }
   if (wake.function == nullptr) return;
   EmbedderCall("the finalizers-ready callback",
                [&] { wake.function(wake.data); });
@@ -23,7 +27,7 @@ void FinalizerQueue::Push(Special* first, size_t count) {
   while (last->next != nullptr) last = last->next;
   Wake wake;
   {
-    MutexLock lock(&mutex_);
+    const SpinLockHolder lock(&lock_);
     (tail_ == nullptr ? head_ : tail_->next) = first;
     tail_ = last;
     wake = Add(count);
@@ -32,7 +36,7 @@ void FinalizerQueue::Push(Special* first, size_t count) {
 }
 
 Special* FinalizerQueue::Pop() {
-  MutexLock lock(&mutex_);
+  const SpinLockHolder lock(&lock_);
   Special* first = head_;
   if (first == nullptr) return nullptr;
   head_ = first->next;
@@ -43,7 +47,7 @@ Special* FinalizerQueue::Pop() {
 
 FinalizerQueue::Wake FinalizerQueue::AddWaiting(WaitingCells* cells,
                                                 size_t count) {
-  MutexLock lock(&mutex_);
+  const SpinLockHolder lock(&lock_);
   if (cells->waiting_count == 0) {
     cells->next = waiting_;
     waiting_ = cells;
@@ -53,12 +57,12 @@ FinalizerQueue::Wake FinalizerQueue::AddWaiting(WaitingCells* cells,
 }
 
 Span* FinalizerQueue::FirstWaiting() {
-  MutexLock lock(&mutex_);
+  const SpinLockHolder lock(&lock_);
   return waiting_ == nullptr ? nullptr : waiting_->span;
 }
 
 void FinalizerQueue::TakeWaiting(WaitingCells* cells) {
-  MutexLock lock(&mutex_);
+  const SpinLockHolder lock(&lock_);
   size_--;
   if (--cells->waiting_count > 0) return;
   WaitingCells** link = &waiting_;
@@ -67,30 +71,30 @@ void FinalizerQueue::TakeWaiting(WaitingCells* cells) {
 }
 
 size_t FinalizerQueue::size() {
-  MutexLock lock(&mutex_);
+  const SpinLockHolder lock(&lock_);
   return size_;
 }
 
 bool FinalizerQueue::WaitUntilReady() {
-  MutexLock lock(&mutex_);
-  while (size_ == 0 && !stop_waiting_) ready_.Wait(&mutex_);
+  const MutexLock lock(&runner_mutex_);
+  while (size() == 0 && !stop_waiting_) ready_.Wait(&runner_mutex_);
   return !stop_waiting_;
 }
 
 void FinalizerQueue::StopWaiting() {
-  MutexLock lock(&mutex_);
+  const MutexLock lock(&runner_mutex_);
   stop_waiting_ = true;
   ready_.NotifyAll();
 }
 
 void FinalizerQueue::AllowWaiting() {
-  MutexLock lock(&mutex_);
+  const MutexLock lock(&runner_mutex_);
   stop_waiting_ = false;
 }
 
 void FinalizerQueue::SetWake(void (*wake)(void* data), void* data) {
-  MutexLock lock(&mutex_);
-  wake_ = {wake, data};
+  const SpinLockHolder lock(&lock_);
+  wake_ = {false, wake, data};
 }
 
 }  // namespace loam

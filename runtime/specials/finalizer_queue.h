@@ -20,59 +20,62 @@ class FinalizerQueue {
  public:
   // First in, first out: `count` records, linked by `next`. Calls the wake
   // function if the queue was empty.
-  void Push(Special* first, size_t count) LOAM_EXCLUDES(mutex_);
+  void Push(Special* first, size_t count) LOAM_EXCLUDES(lock_);
   // NULL when no record waits.
-  Special* Pop() LOAM_EXCLUDES(mutex_);
+  Special* Pop() LOAM_EXCLUDES(lock_);
 
   // `count` more cells of a span wait. Returns whom the caller is to Call when
   // it holds no lock.
   struct Wake {
+    bool is_due = false;  // nothing waited before
     void (*function)(void* data) = nullptr;
     void* data = nullptr;
   };
-  Wake AddWaiting(WaitingCells* cells, size_t count) LOAM_EXCLUDES(mutex_);
-  static void Call(const Wake& wake);
+  Wake AddWaiting(WaitingCells* cells, size_t count) LOAM_EXCLUDES(lock_);
+  void Call(const Wake& wake) LOAM_EXCLUDES(runner_mutex_);
   // A span with cells that wait, or NULL.
-  Span* FirstWaiting() LOAM_EXCLUDES(mutex_);
+  Span* FirstWaiting() LOAM_EXCLUDES(lock_);
   // One cell of these waits no more.
-  void TakeWaiting(WaitingCells* cells) LOAM_EXCLUDES(mutex_);
+  void TakeWaiting(WaitingCells* cells) LOAM_EXCLUDES(lock_);
 
   // Records and cells.
-  size_t size() LOAM_EXCLUDES(mutex_);
+  size_t size() LOAM_EXCLUDES(lock_);
 
   // For a runner: waits until something is queued; false when StopWaiting has
   // been called.
-  bool WaitUntilReady() LOAM_EXCLUDES(mutex_);
-  void StopWaiting() LOAM_EXCLUDES(mutex_);
+  bool WaitUntilReady() LOAM_EXCLUDES(runner_mutex_);
+  void StopWaiting() LOAM_EXCLUDES(runner_mutex_);
   // Before another runner.
-  void AllowWaiting() LOAM_EXCLUDES(mutex_);
+  void AllowWaiting() LOAM_EXCLUDES(runner_mutex_);
 
-  void SetWake(void (*wake)(void* data), void* data) LOAM_EXCLUDES(mutex_);
+  void SetWake(void (*wake)(void* data), void* data) LOAM_EXCLUDES(lock_);
 
   // Calls visit(special) for all, first to last.
   template <typename Visit>
-  void ForEach(Visit&& visit) LOAM_EXCLUDES(mutex_) {
-    MutexLock lock(&mutex_);
+  void ForEach(Visit&& visit) LOAM_EXCLUDES(lock_) {
+    const SpinLockHolder lock(&lock_);
     for (const Special* s = head_; s != nullptr; s = s->next) visit(*s);
   }
 
   void ResetAfterFork() {
-    mutex_.ResetAfterFork();
+    runner_mutex_.ResetAfterFork();
     ready_.ResetAfterFork();
   }
 
  private:
   // `count` more wait. Returns what to wake, if none did.
-  Wake Add(size_t count) LOAM_REQUIRES(mutex_);
+  Wake Add(size_t count) LOAM_REQUIRES(lock_);
 
-  Mutex<LockRank::kFinalizerQueue> mutex_;
-  Special* head_ LOAM_GUARDED_BY(mutex_) = nullptr;
-  Special* tail_ LOAM_GUARDED_BY(mutex_) = nullptr;
-  WaitingCells* waiting_ LOAM_GUARDED_BY(mutex_) = nullptr;
-  size_t size_ LOAM_GUARDED_BY(mutex_) = 0;
-  Wake wake_ LOAM_GUARDED_BY(mutex_);
-  ConditionVariable ready_;  // size_ or stop_waiting_
-  bool stop_waiting_ LOAM_GUARDED_BY(mutex_) = false;
+  SpinLock lock_;
+  Special* head_ LOAM_GUARDED_BY(lock_) = nullptr;
+  Special* tail_ LOAM_GUARDED_BY(lock_) = nullptr;
+  WaitingCells* waiting_ LOAM_GUARDED_BY(lock_) = nullptr;
+  size_t size_ LOAM_GUARDED_BY(lock_) = 0;
+  Wake wake_ LOAM_GUARDED_BY(lock_);
+  // Whoever makes size_ other than 0 takes it, and notifies, afterwards.
+  Mutex<LockRank::kFinalizerQueue> runner_mutex_;
+  ConditionVariable ready_;
+  bool stop_waiting_ LOAM_GUARDED_BY(runner_mutex_) = false;
 };
 
 }  // namespace loam

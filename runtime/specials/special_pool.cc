@@ -25,7 +25,7 @@ auto SpecialPool::WithPool(size_t bytes, Call&& call) {
 }
 
 Special* SpecialPool::Take(bool has_extra) {
-  MutexLock lock(&mutex_);
+  const SpinLockHolder lock(&lock_);
   // xorshift (G. Marsaglia, 2003). Three bits for each further link.
   random_state_ ^= random_state_ << 13;
   random_state_ ^= random_state_ >> 7;
@@ -47,7 +47,7 @@ Special* SpecialPool::Take(bool has_extra) {
 }
 
 void SpecialPool::Give(Special* special) {
-  MutexLock lock(&mutex_);
+  const SpinLockHolder lock(&lock_);
   const size_t bytes = SpecialBytes(special->height, special->has_extra);
   WithPool(bytes, [&](auto& pool) {
     using Type = std::remove_pointer_t<decltype(pool.Take())>;
@@ -57,7 +57,7 @@ void SpecialPool::Give(Special* special) {
 }
 
 SpecialIndex* SpecialPool::TakeIndex() {
-  MutexLock lock(&mutex_);
+  const SpinLockHolder lock(&lock_);
   SpecialIndex* index = index_pool_.Take();
   if (index == nullptr) return nullptr;
   bytes_in_use_->Add(sizeof(*index));
@@ -67,14 +67,14 @@ SpecialIndex* SpecialPool::TakeIndex() {
 
 void SpecialPool::GiveIndex(SpecialIndex* index) {
   if (index == nullptr) return;
-  MutexLock lock(&mutex_);
+  const SpinLockHolder lock(&lock_);
   bytes_in_use_->Subtract(sizeof(*index));
   index_pool_.Give(index);
 }
 
 WeakHandle* SpecialPool::TakeHandle(uintptr_t address, bool is_long,
                                     const void* owner) {
-  MutexLock lock(&mutex_);
+  const SpinLockHolder lock(&lock_);
   WeakHandle* handle = handle_pool_.Take();
   if (handle == nullptr) return nullptr;
   bytes_in_use_->Add(sizeof(*handle));
@@ -87,14 +87,14 @@ WeakHandle* SpecialPool::TakeHandle(uintptr_t address, bool is_long,
 }
 
 void SpecialPool::GiveHandle(WeakHandle* handle) {
-  MutexLock lock(&mutex_);
+  const SpinLockHolder lock(&lock_);
   bytes_in_use_->Subtract(sizeof(*handle));
   handle->owner = nullptr;
   handle_pool_.Give(handle);
 }
 
 WaitingCells* SpecialPool::TakeWaiting(Span* span) {
-  MutexLock lock(&mutex_);
+  const SpinLockHolder lock(&lock_);
   WaitingCells* cells = waiting_pool_.Take();
   if (cells == nullptr) return nullptr;
   bytes_in_use_->Add(sizeof(*cells));
@@ -104,7 +104,7 @@ WaitingCells* SpecialPool::TakeWaiting(Span* span) {
 }
 
 void SpecialPool::GiveWaiting(WaitingCells* cells) {
-  MutexLock lock(&mutex_);
+  const SpinLockHolder lock(&lock_);
   bytes_in_use_->Subtract(sizeof(*cells));
   waiting_pool_.Give(cells);
 }

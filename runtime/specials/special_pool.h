@@ -23,21 +23,19 @@ class SpecialPool {
 
   // A record of a random height, with or without ExtraWords; every other field
   // is the caller's to set. NULL when out of memory.
-  Special* Take(bool has_extra = false) LOAM_EXCLUDES(mutex_);
-  void Give(Special* special) LOAM_EXCLUDES(mutex_);
+  Special* Take(bool has_extra = false) LOAM_EXCLUDES(lock_);
+  void Give(Special* special) LOAM_EXCLUDES(lock_);
   // Zeroed; NULL when out of memory.
-  SpecialIndex* TakeIndex() LOAM_EXCLUDES(mutex_);
+  SpecialIndex* TakeIndex() LOAM_EXCLUDES(lock_);
   // NULL: does nothing.
-  void GiveIndex(SpecialIndex* index) LOAM_EXCLUDES(mutex_);
+  void GiveIndex(SpecialIndex* index) LOAM_EXCLUDES(lock_);
   // With one reference, alive. NULL when out of memory.
   WeakHandle* TakeHandle(uintptr_t address, bool is_long, const void* owner)
-      LOAM_EXCLUDES(mutex_);
-  void GiveHandle(WeakHandle* handle) LOAM_EXCLUDES(mutex_);
+      LOAM_EXCLUDES(lock_);
+  void GiveHandle(WeakHandle* handle) LOAM_EXCLUDES(lock_);
   // None waits. NULL when out of memory.
-  WaitingCells* TakeWaiting(Span* span) LOAM_EXCLUDES(mutex_);
-  void GiveWaiting(WaitingCells* cells) LOAM_EXCLUDES(mutex_);
-
-  void ResetAfterFork() { mutex_.ResetAfterFork(); }
+  WaitingCells* TakeWaiting(Span* span) LOAM_EXCLUDES(lock_);
+  void GiveWaiting(WaitingCells* cells) LOAM_EXCLUDES(lock_);
 
  private:
   template <size_t kBytes>
@@ -46,18 +44,19 @@ class SpecialPool {
   };
   // Calls call(pool) with that of records of a size.
   template <typename Call>
-  auto WithPool(size_t bytes, Call&& call) LOAM_REQUIRES(mutex_);
+  auto WithPool(size_t bytes, Call&& call) LOAM_REQUIRES(lock_);
 
   Counter* const bytes_in_use_;
-  Mutex<LockRank::kSpecialPool> mutex_;
-  uint64_t random_state_ LOAM_GUARDED_BY(mutex_) = 0x9e3779b97f4a7c15;
-  FixedPool<Record<32>> pool32_ LOAM_GUARDED_BY(mutex_);
-  FixedPool<Record<48>> pool48_ LOAM_GUARDED_BY(mutex_);
-  FixedPool<Record<64>> pool64_ LOAM_GUARDED_BY(mutex_);
-  FixedPool<Record<112>> pool112_ LOAM_GUARDED_BY(mutex_);
-  FixedPool<WeakHandle> handle_pool_ LOAM_GUARDED_BY(mutex_);
-  FixedPool<WaitingCells> waiting_pool_ LOAM_GUARDED_BY(mutex_);
-  FixedPool<SpecialIndex> index_pool_ LOAM_GUARDED_BY(mutex_);
+  // Held for a few instructions, but when a pool grows.
+  SpinLock lock_;
+  uint64_t random_state_ LOAM_GUARDED_BY(lock_) = 0x9e3779b97f4a7c15;
+  FixedPool<Record<32>> pool32_ LOAM_GUARDED_BY(lock_);
+  FixedPool<Record<48>> pool48_ LOAM_GUARDED_BY(lock_);
+  FixedPool<Record<64>> pool64_ LOAM_GUARDED_BY(lock_);
+  FixedPool<Record<112>> pool112_ LOAM_GUARDED_BY(lock_);
+  FixedPool<WeakHandle> handle_pool_ LOAM_GUARDED_BY(lock_);
+  FixedPool<WaitingCells> waiting_pool_ LOAM_GUARDED_BY(lock_);
+  FixedPool<SpecialIndex> index_pool_ LOAM_GUARDED_BY(lock_);
 };
 
 }  // namespace loam

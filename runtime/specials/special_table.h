@@ -123,10 +123,7 @@ class SpecialTable {
   uint64_t cleanups_set() const { return cleanups_set_.Get(); }
   uint64_t pinned_objects() const { return pinned_objects_.Get(); }
   uint64_t weak_handles() const { return weak_handles_.Get(); }
-  void ResetAfterFork() {
-    pool_.ResetAfterFork();
-    queue_.ResetAfterFork();
-  }
+  void ResetAfterFork() { queue_.ResetAfterFork(); }
 
  private:
   class Due;
