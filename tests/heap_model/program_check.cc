@@ -59,12 +59,7 @@ void Program::Check() {
     Fail("%" PRIu64 " objects marked, %" PRIu64 " are reachable",
          stats.live_objects, model_.reached_objects());
   }
-  if (stats.finalizers_set != model_.finalizers_set() ||
-      stats.finalizers_waiting != model_.pending()) {
-    Fail("%" PRIu64 " finalizers set, %" PRIu64 " waiting; should be %zu, %zu",
-         stats.finalizers_set, stats.finalizers_waiting,
-         model_.finalizers_set(), model_.pending());
-  }
+  CheckSpecials(stats);
   Walk walk;
   walk.model = &model_;
   if (loam_heap_walk(m_, OnWalk, &walk) != LOAM_OK) {
@@ -78,6 +73,7 @@ void Program::Check() {
   for (const auto& [address, object] : model_.objects()) {
     if (failed()) return;
     CheckObject(*object);
+    if (object->layout == &untyped_.map) CheckMap(object.get());
   }
   Count(Covered::kCheckedObjects, model_.objects().size());
   const auto report = [](const char* line, void* data) {
@@ -88,6 +84,22 @@ void Program::Check() {
   if (loam_heap_check(m_, level, report, this) != LOAM_OK) {
     Fail("%s", loam_last_error());
   }
+}
+
+void Program::CheckSpecials(const loam_stats& stats) {
+  const auto compare = [this](const char* what, uint64_t loam, size_t model) {
+    if (loam != model) Fail("%s: %" PRIu64 ", not %zu", what, loam, model);
+  };
+  compare("finalizers set", stats.finalizers_set, model_.finalizers_set());
+  compare("calls waiting", stats.finalizers_waiting, model_.pending());
+  compare("cleanups set", stats.cleanups_set, model_.cleanups_set());
+  compare("pinned objects", stats.pinned_objects, model_.pinned_objects());
+  compare("weak handles", stats.weak_handles, model_.weak_handles());
+  compare("objects not disposed of", dispose_log_.due(), 0);
+  compare("disposed of without having died", dispose_log_.unexpected(), 0);
+  for (const auto& handle : model_.handles) CheckHandle(*handle);
+  for (const auto& watch : model_.watches) CheckWatch(*watch);
+  CheckWeakRoots();
 }
 
 void Program::CheckTiny(const Object& object) {
@@ -104,6 +116,10 @@ void Program::CheckTiny(const Object& object) {
 }
 
 void Program::CheckObject(const Object& object) {
+  if (object.layout->is_opaque ||
+      object.dispose_state == DisposeState::kDone) {
+    return;
+  }
   if (!object.tiny.empty()) {
     CheckTiny(object);
     return;
