@@ -75,6 +75,7 @@ struct Object {
   std::vector<TinyPart> tiny;
   bool check_tail = true;  // nothing was left behind the size
   uint64_t reached = 0;    // number of the cycle that reached it
+  uintptr_t reached_from = 0;  // for messages; 0: a root
   // What hangs on it. Tiny objects have finalizers and so on of their own, but
   // share what becomes of the cell.
   std::vector<Finalizer> finalizers;
@@ -229,6 +230,7 @@ class Model {
   std::map<uintptr_t, std::unique_ptr<Object>> objects_;
   std::vector<Object*> work_;
   std::vector<Object*> holders_;  // of ephemerons, reached
+  uintptr_t from_ = 0;            // the object that is looked at
   uint64_t cycles_ = 0;
   uint64_t reached_objects_ = 0;
   uint64_t removed_objects_ = 0;

@@ -12,6 +12,7 @@ namespace loam_test {
 void Model::Reach(Object* object) {
   if (object == nullptr || IsReached(object)) return;
   object->reached = cycles_;
+  object->reached_from = from_;
   reached_objects_++;
   work_.push_back(object);
 }
@@ -21,6 +22,7 @@ void Model::ReachWeakly(Object* object) {
 }
 
 void Model::ReachReferences(Object* object) {
+  from_ = object->address;
   for (const Reference& r : object->references) {
     const loam_word_kind kind = object->KindAt(r.word);
     if (IsStrong(kind)) {
@@ -66,6 +68,7 @@ void Model::ReachRoots() {
     for (const Cleanup& cleanup : object->cleanups) Reach(cleanup.target);
     if (object->HasFinalizer(/*unordered=*/false)) {
       ReachReferences(object.get());
+      from_ = 0;
     }
   }
   for (auto& fiber : fibers) {
@@ -76,6 +79,7 @@ void Model::ReachRoots() {
 
 // The values of records whose keys are all alive.
 void Model::ReachValues(const Object& holder) {
+  from_ = holder.address;
   for (const MapEntry& e : holder.map_entries) {
     if (!IsDead(e.key_target)) Reach(e.value_target);
   }
@@ -101,6 +105,7 @@ bool Model::ReachFibers() {
                            !fiber->owner->HasFinalizer(/*unordered=*/false))) {
       continue;
     }
+    from_ = fiber->owner->address;
     ReachStack(fiber.get());
     any = true;
   }
@@ -262,6 +267,7 @@ void Model::Collect() {
   cycles_++;
   reached_objects_ = 0;
   holders_.clear();
+  from_ = 0;
   ReachRoots();
   Close();
   AskProviders();

@@ -56,6 +56,7 @@ class Program {
 
   // ---- program_check.cc
   void Check();
+  std::string FirstLost();
   void CheckObject(const Object& object);
   void CheckTiny(const Object& object);
   static int OnWalk(void* object, size_t size, const loam_type* type,

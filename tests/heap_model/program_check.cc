@@ -39,6 +39,28 @@ int Program::OnWalk(void* object, size_t size, const loam_type* type,
   return 0;
 }
 
+// For messages: an object that should be there and is not.
+std::string Program::FirstLost() {
+  std::unordered_set<uintptr_t> seen;
+  const auto visit = [](void* object, size_t, const loam_type*, void* data) {
+    static_cast<std::unordered_set<uintptr_t>*>(data)->insert(
+        reinterpret_cast<uintptr_t>(object));
+    return 1;
+  };
+  if (loam_heap_walk(m_, visit, &seen) != LOAM_OK) return loam_last_error();
+  for (const auto& [address, object] : model_.objects()) {
+    if (seen.count(address) != 0) continue;
+    char text[160];
+    snprintf(text, sizeof(text), "lost %s of %zu bytes at %p, %s %p",
+             object->layout->name.c_str(), object->size,
+             reinterpret_cast<void*>(address),
+             object->reached == model_.cycles() ? "reached from" : "not from",
+             reinterpret_cast<void*>(object->reached_from));
+    return text;
+  }
+  return "none is lost";
+}
+
 void Program::Check() {
   const uint64_t gone_before = model_.removed_objects();
   const uint64_t fibers_before = model_.removed_fibers();
@@ -56,8 +78,8 @@ void Program::Check() {
          model_.cycles());
   }
   if (stats.live_objects != model_.reached_objects()) {
-    Fail("%" PRIu64 " objects marked, %" PRIu64 " are reachable",
-         stats.live_objects, model_.reached_objects());
+    Fail("%" PRIu64 " objects marked, %" PRIu64 " are reachable; %s",
+         stats.live_objects, model_.reached_objects(), FirstLost().c_str());
   }
   CheckSpecials(stats);
   Walk walk;
@@ -68,7 +90,8 @@ void Program::Check() {
   if (walk.problem != nullptr) Fail("object %p %s", walk.bad, walk.problem);
   // No two objects of a walk have one address, since cells do not overlap.
   if (walk.problem == nullptr && walk.seen != model_.objects().size()) {
-    Fail("the walk saw %zu of %zu objects", walk.seen, model_.objects().size());
+    Fail("the walk saw %zu of %zu objects; %s", walk.seen,
+         model_.objects().size(), FirstLost().c_str());
   }
   for (const auto& [address, object] : model_.objects()) {
     if (failed()) return;

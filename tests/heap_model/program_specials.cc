@@ -153,7 +153,10 @@ void Program::OnWordDied(loam_mutator* m, loam_word word, void* data) {
   QueuedCall call;
   if (!program->TakeCall(m, CallKind::kWord, word, &call)) return;
   program->Count(Covered::kWordDied);
-  if (program->MayAct() && program->random_.Percent(10)) program->Allocate();
+  if (!program->MayAct() || !program->random_.Percent(10)) return;
+  program->model_.running.push_back(nullptr);
+  program->Allocate();
+  program->model_.running.pop_back();
 }
 
 }  // namespace loam_test
