@@ -182,14 +182,32 @@ void GcCycle::Mark() {
 void GcCycle::Verify() {
   verifier_.Begin();
   trace_roots_.Trace(&verifier_);
-  // It does not ask the weak providers again.
-  const uint64_t marked = marker_->marked_objects() - kept_by_providers_;
-  LOAM_CHECK(verifier_.reached_objects() == marked,
+  if (parts_.host->object_types().has_never_cleared()) TraceNeverCleared();
+  LOAM_CHECK(verifier_.reached_objects() == marker_->marked_objects(),
              "marking reached %llu objects, the verifier %llu",
-             static_cast<unsigned long long>(marked),
+             static_cast<unsigned long long>(marker_->marked_objects()),
              static_cast<unsigned long long>(verifier_.reached_objects()));
   LOAM_CHECK(!verifier_.ephemerons_wait(),
              "an ephemeron has a dead key, and was not cleared");
+}
+
+// Marked objects to which weak references are strong may live because a weak
+// provider asked about them, or because of an ephemeron's key in a record that
+// has been cleared since, another key being dead.
+void GcCycle::TraceNeverCleared() {
+  verifier_.EnterRoot("object of a type that is never cleared", nullptr);
+  parts_.page_heap->ForEachSpan([this](const Span* span) {
+    for (size_t i = FindFirstSet(span->mark_bits, 0, span->cell_count);
+         i < span->cell_count;
+         i = FindFirstSet(span->mark_bits, i + 1, span->cell_count)) {
+      const uintptr_t cell = span->CellAddress(i);
+      const Type* type = span->TypeOf(cell);
+      if (type != nullptr && (type->flags & kTypeNeverCleared) != 0) {
+        verifier_.VisitPointer(cell);
+      }
+    }
+  });
+  trace_roots_.TraceOn(&verifier_);
 }
 
 namespace {
@@ -236,11 +254,7 @@ class LivenessVisitor final : public loam_visitor {
 void GcCycle::VisitWeakProviders() {
   LivenessVisitor visitor(parts_.page_heap, parts_.encoding, marker_);
   parts_.roots->VisitWeakProviders(&visitor);
-  kept_by_providers_ = 0;
-  if (!visitor.has_kept()) return;
-  const uint64_t before = marker_->marked_objects();
-  trace_roots_.TraceOn(marker_);
-  kept_by_providers_ = marker_->marked_objects() - before;
+  if (visitor.has_kept()) trace_roots_.TraceOn(marker_);
 }
 
 void GcCycle::ClearWeak() {

@@ -171,6 +171,7 @@ class GcCycle {
   void VisitWeakProviders();
   void ClearWeak();
   void Verify();
+  void TraceNeverCleared();
 
   const CycleParts parts_;
   MarkWork mark_work_;
@@ -178,9 +179,6 @@ class GcCycle {
   EphemeronIndex ephemerons_;
   TraceRoots trace_roots_;
   MarkVerifier verifier_;
-  // Objects that live because a weak provider asked about one to which weak
-  // references are strong. Collector only.
-  uint64_t kept_by_providers_ = 0;
   alignas(64) char marker_storage_[Marker::kStorageBytes];
   Marker* const marker_;
 

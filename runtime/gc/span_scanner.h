@@ -23,6 +23,7 @@ class SpanScanner : public WeakScanner<Decoder> {
   using Base::decode_;
   using Base::FindSpanInRange;
   using Base::HasRoom;
+  using Base::is_resolving_;
   using Base::Load;
   using Base::LoadLoop;
   using Base::LoadWord;
@@ -221,6 +222,8 @@ class SpanScanner : public WeakScanner<Decoder> {
         (span->scan != ScanKind::kNoscan && span->scan != ScanKind::kMasks)) {
       return to;
     }
+    // Ephemerons may wait for each of them: they go through the stack.
+    if (is_resolving_) return to;
     const bool has_references = span->scan == ScanKind::kMasks;
     const uintptr_t base = span->base;
     const size_t bytes = CellsBytes(*span);

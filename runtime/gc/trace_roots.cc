@@ -28,7 +28,7 @@ void TraceRoots::TraceOn(Tracer* tracer) {
     if (has_weak_words) tracer->ResolveWeakWords();
     // A fiber's stack may reach the owner of another.
   } while (roots_->VisitReachableFibers(tracer, [&](uintptr_t owner) {
-    return tracer->HasReached(owner) || HasFinalizer(owner);
+    return tracer->HasReached(owner) || HasOrderedFinalizer(owner);
   }));
 }
 
@@ -98,12 +98,18 @@ void TraceRoots::VisitSpecials(Tracer* tracer) {
   });
 }
 
-// A dead owner with a finalizer lives for one more cycle, and its fiber too.
-bool TraceRoots::HasFinalizer(uintptr_t address) {
+// A dead owner with an ordered finalizer lives for one more cycle, and what it
+// leads to with it: its fiber too.
+bool TraceRoots::HasOrderedFinalizer(uintptr_t address) {
   Span* span = page_heap_->FindSpan(address);
   if (span == nullptr || span->specials == nullptr) return false;
   const size_t index = span->CellIndex(address);
-  return specials_->HasFinalizer(span, span->CellAddress(index));
+  bool has = false;
+  specials_->ForEach(span, [&](const Special& special) {
+    has |= special.kind == SpecialKind::kFinalizer && !special.is_unordered &&
+           span->CellIndex(special.address) == index;
+  });
+  return has;
 }
 
 }  // namespace loam

@@ -38,7 +38,7 @@ class TraceRoots {
  private:
   void VisitQueue(Tracer* tracer);
   void VisitSpecials(Tracer* tracer);
-  bool HasFinalizer(uintptr_t address);
+  bool HasOrderedFinalizer(uintptr_t address);
 
   CycleHost* const host_;
   PageHeap* const page_heap_;

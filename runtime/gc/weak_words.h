@@ -10,7 +10,7 @@
 //
 // A key or a weak word that refers to no object of the heap never dies.
 // Both visit the objects that are marked, and those that are not but live on
-// because of a finalizer: what they refer to has been marked too.
+// because of an ordered finalizer: what they refer to has been marked too.
 
 #ifndef LOAM_RUNTIME_GC_WEAK_WORDS_H_
 #define LOAM_RUNTIME_GC_WEAK_WORDS_H_
@@ -74,7 +74,8 @@ void ForEachWeakObject(PageHeap* page_heap, Visit&& visit) {
     }
     SpinLockHolder lock(&span->specials_lock);
     for (const Special* s = span->specials; s != nullptr; s = s->next) {
-      if (s->kind != SpecialKind::kFinalizer) continue;
+      // An unordered one keeps nothing that its object refers to.
+      if (s->kind != SpecialKind::kFinalizer || s->is_unordered) continue;
       const size_t index = span->CellIndex(s->address);
       if (!span->IsMarked(index)) visit_cell(span, index);
     }

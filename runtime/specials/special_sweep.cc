@@ -80,14 +80,6 @@ bool AnyFinalizer(const Special* first, uintptr_t cell_end) {
   return false;
 }
 
-bool AnyUnordered(const Special* first, uintptr_t cell_end) {
-  for (const Special* s = first; s != nullptr && s->address < cell_end;
-       s = s->next) {
-    if (s->is_unordered) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 void SpecialTable::Queue(Due* due) {
@@ -182,19 +174,14 @@ bool SpecialTable::QueueUnordered() {
   Due due;
   ForEachSpan([&](Span* span) {
     const SpinLockHolder lock(&span->specials_lock);
-    uintptr_t cell_end = 0;
-    bool is_due = false;
     SpecialList(span).Filter([&](Special* special) {
-      if (special->address >= cell_end) {
-        const size_t index = span->CellIndex(special->address);
-        cell_end = span->CellAddress(index + 1);
-        is_due = !span->IsMarked(index) && AnyUnordered(special, cell_end);
-      }
-      if (!is_due) return true;
+      if (span->IsMarked(span->CellIndex(special->address))) return true;
       if (special->is_unordered) {
         due.ToQueue(special);
         return false;
       }
+      // Dead, whether or not what is queued here keeps it for one more cycle:
+      // sweeping could not tell.
       if (special->kind == SpecialKind::kWatch) {
         special->handle->watch_state.store(WatchState::kUnreached,
                                            std::memory_order_relaxed);

@@ -93,9 +93,10 @@ class SpecialTable {
   void DisposeAll();
 
   // The world is stopped, marking done, and mark bits decide who is dead: the
-  // unordered finalizers of the dead are queued, newest registration first, and
-  // weak handles of those objects cleared. Whether there were any; the objects
-  // are marked by whoever traces the queue next.
+  // unordered finalizers of the dead are queued, newest registration first.
+  // Whether there were any; their objects are marked by whoever traces the
+  // queue next. If the heap has such finalizers, short weak handles and watches
+  // of all dead objects are cleared here: afterwards some look alive.
   bool QueueUnordered();
 
   // The heap is about to go: queues every finalizer, cleanup and embedder's

@@ -42,6 +42,15 @@ namespace loam_test {
   X(kLayoutAmbiguous, "layout: ambiguous")                        \
   X(kLayoutLargeAmbiguous, "layout: ambiguous above 32 KiB")      \
   X(kLayoutZeroTail, "layout: zero-length tail")                  \
+  X(kLayoutWeak, "layout: weak words")                            \
+  X(kLayoutWeakArray, "layout: array with weak words")            \
+  X(kLayoutEphemeron, "layout: ephemeron words")                  \
+  X(kLayoutEphemeronArray, "layout: array with ephemeron words")  \
+  X(kLayoutNeverCleared, "layout: LOAM_TYPE_NEVER_CLEARED")       \
+  X(kLayoutDisposed, "layout: disposed of at once")               \
+  X(kLayoutDisposedArray, "layout: array disposed of at once")    \
+  X(kLayoutDisposeQueued, "layout: LOAM_TYPE_DISPOSE_QUEUED")     \
+  X(kLayoutDisposeQueuedArray, "layout: array, dispose queued")   \
   X(kCallAlloc, "call: loam_alloc inlined")                       \
   X(kCallAllocFunction, "call: loam_alloc as a function")         \
   X(kCallAllocMany, "call: loam_alloc_many, objects")             \
@@ -78,11 +87,63 @@ namespace loam_test {
   X(kFiberSwitch, "fiber: switches")                              \
   X(kFiberDied, "fiber: gone with its owner")                     \
   X(kFiberDestroyed, "fiber: destroyed")                          \
-  X(kFinalizerSet, "finalizer: set")                              \
+  X(kFinalizerSet, "finalizer: set, ordered")                     \
+  X(kFinalizerUnordered, "finalizer: set, unordered")             \
   X(kFinalizerCleared, "finalizer: cleared")                      \
   X(kFinalizerRan, "finalizer: ran")                              \
   X(kFinalizerResurrected, "finalizer: resurrected its object")   \
   X(kFinalizerAllocated, "finalizer: allocated")                  \
+  X(kFinalizerTiny, "finalizer: set, of a tiny object")           \
+  X(kCleanupAdded, "cleanup: added")                              \
+  X(kCleanupSecond, "cleanup: added to an object that has one")   \
+  X(kCleanupStopped, "cleanup: stopped")                          \
+  X(kCleanupStopMissed, "cleanup: stopped too late")              \
+  X(kCleanupRan, "cleanup: ran")                                  \
+  X(kCleanupSaved, "cleanup: its value made reachable again")     \
+  X(kWordSet, "word: set")                                        \
+  X(kWordReplaced, "word: replaced")                              \
+  X(kWordRemoved, "word: removed")                                \
+  X(kWordDied, "word: died called")                               \
+  X(kDisposedAtOnce, "dispose: at once")                          \
+  X(kDisposedQueued, "dispose: queued, called")                   \
+  X(kDisposedAtEnd, "dispose: by loam_heap_destroy")              \
+  X(kFinalizedAtEnd, "finalize_at_destroy: calls")                \
+  X(kRunnerRan, "runner: calls")                                  \
+  X(kPinned, "pin: pinned")                                       \
+  X(kPinnedAgain, "pin: pinned once more")                        \
+  X(kUnpinned, "pin: unpinned")                                   \
+  X(kHandleShort, "weak handle: short")                           \
+  X(kHandleLong, "weak handle: long")                             \
+  X(kHandleSame, "weak handle: the same once more")               \
+  X(kHandleInterior, "weak handle: inside an object")             \
+  X(kHandleLive, "weak handle: asked, alive")                     \
+  X(kHandleDead, "weak handle: asked, dead")                      \
+  X(kHandleResurrected, "weak handle: long, waits for finalizer") \
+  X(kHandleDestroyed, "weak handle: destroyed")                   \
+  X(kWatchWaiting, "watch: waiting")                              \
+  X(kWatchReached, "watch: reached")                              \
+  X(kWatchUnreached, "watch: unreached")                          \
+  X(kWatchDestroyed, "watch: destroyed")                          \
+  X(kWeakStored, "weak word: stored")                             \
+  X(kWeakLoaded, "weak word: loaded, alive")                      \
+  X(kWeakCleared, "weak word: loaded, cleared word not 0")        \
+  X(kWeakStrengthened, "weak word: what it held made reachable")  \
+  X(kEphemeronNew, "ephemeron: loam_ephemeron_new")               \
+  X(kEphemeronChain, "ephemeron: chains")                         \
+  X(kMapNew, "weak map: created")                                 \
+  X(kMapSet, "weak map: entries added")                           \
+  X(kMapReplaced, "weak map: entries replaced")                   \
+  X(kMapGot, "weak map: entries found")                           \
+  X(kMapMissed, "weak map: entries not found")                    \
+  X(kMapRemoved, "weak map: entries removed")                     \
+  X(kMapGrown, "weak map: tables replaced")                       \
+  X(kMapChecked, "weak map: entries compared")                    \
+  X(kRootWeak, "root: registered weak")                           \
+  X(kRootWeakGlobal, "root: weak globals")                        \
+  X(kRootWeakCleared, "root: weak words that were cleared")       \
+  X(kProviderAdded, "weak provider: added")                       \
+  X(kProviderLive, "weak provider: answers, alive")               \
+  X(kProviderDead, "weak provider: answers, dead")                \
   X(kCycleRequested, "cycle: requested")                          \
   X(kCycleTrigger, "cycle: trigger")                              \
   X(kCycleStress, "cycle: stress")                                \

@@ -11,6 +11,10 @@
 
 namespace loam_test {
 
+// options.weak_cleared_word of some programs: no reference in any encoding, nor
+// an address in the heap.
+constexpr loam_word kClearedWord = 7;
+
 class Encoding {
  public:
   explicit Encoding(loam_encoding_kind kind) : kind_(kind) {}

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tests/heap_model/model_specials.h"
+
 namespace loam_test {
 namespace {
 
@@ -33,10 +35,25 @@ void Trace(loam_visitor* visitor, void* object, size_t size) {
   }
 }
 
+void DisposeAtOnce(void* object, size_t /*size*/) {
+  auto* words = static_cast<loam_word*>(object);
+  reinterpret_cast<DisposeLog*>(words[1])->Done(words[0]);
+  words[0] = 0;  // A second call would be unexpected.
+}
+
+bool IsWeakKind(uint8_t kind) {
+  return kind >= LOAM_WEAK_VALUE && kind <= LOAM_EPHEMERON_VALUE;
+}
+
 class Builder {
  public:
-  Builder(loam_type_set* set, Random* random, std::vector<Layout>* layouts)
-      : set_(set), random_(random), layouts_(layouts) {}
+  Builder(loam_type_set* set, Random* random, DisposeLog* log,
+          loam_dispose_fn dispose, std::vector<Layout>* layouts)
+      : set_(set),
+        random_(random),
+        log_(log),
+        dispose_(dispose),
+        layouts_(layouts) {}
 
   std::vector<uint8_t> RandomKinds(size_t words, bool ambiguous) {
     std::vector<uint8_t> kinds(words, LOAM_DATA);
@@ -46,6 +63,56 @@ class Builder {
       if (ambiguous && draw == 9) kind = LOAM_AMBIGUOUS;
     }
     return kinds;
+  }
+
+  // Some of the words made weak.
+  std::vector<uint8_t> WeakKinds(size_t words) {
+    std::vector<uint8_t> kinds = RandomKinds(words, random_->Percent(20));
+    for (uint8_t& kind : kinds) {
+      if (random_->Percent(40)) {
+        kind = random_->Percent(50) ? LOAM_WEAK_VALUE : LOAM_WEAK_POINTER;
+      }
+    }
+    if (words > 0) kinds[random_->Below(words)] = LOAM_WEAK_VALUE;
+    return kinds;
+  }
+  // A record with keys and values, among other words; at least two.
+  std::vector<uint8_t> EphemeronKinds(size_t words) {
+    std::vector<uint8_t> kinds =
+        random_->Percent(50) ? RandomKinds(words, false) : WeakKinds(words);
+    for (uint8_t& kind : kinds) {
+      const size_t draw = random_->Below(6);
+      if (draw < 2) kind = draw == 0 ? LOAM_EPHEMERON_KEY : LOAM_EPHEMERON_VALUE;
+    }
+    const size_t key = random_->Below(words);
+    kinds[key] = LOAM_EPHEMERON_KEY;
+    kinds[(key + 1) % words] = LOAM_EPHEMERON_VALUE;
+    return kinds;
+  }
+
+  void FixedOf(Covered category, std::vector<uint8_t> kinds,
+               uint32_t flags = 0) {
+    Layout layout;
+    layout.category = category;
+    layout.prefix_bytes = kinds.size() * kWord;
+    layout.prefix = std::move(kinds);
+    Register(layout, flags, 0);
+  }
+
+  // Of a type with a dispose function. `element` empty: of fixed size.
+  void DisposedOf(Covered category, Disposed disposed,
+                  const std::vector<uint8_t>& kinds,
+                  std::vector<uint8_t> element, uint32_t flags = 0) {
+    Layout layout;
+    layout.category = category;
+    layout.disposed = disposed;
+    layout.dispose_log = log_;
+    layout.prefix.resize(2 + kinds.size(), LOAM_DATA);
+    std::ranges::copy(kinds, layout.prefix.begin() + 2);
+    layout.prefix_bytes = layout.prefix.size() * kWord;
+    layout.element = std::move(element);
+    layout.element_bytes = layout.element.size() * kWord;
+    Register(layout, flags, 0);
   }
 
   // `tail` bytes follow the words of the fixed part.
@@ -74,7 +141,8 @@ class Builder {
     layout.prefix = std::move(prefix);
     layout.prefix_bytes = prefix_bytes;
     layout.element = std::move(element);
-    layout.element_bytes = element_bytes;
+    layout.element_bytes =
+        layout.element.empty() ? element_bytes : layout.element.size() * kWord;
     Register(layout, 0, 0);
   }
 
@@ -111,12 +179,19 @@ class Builder {
     layout.name = "type" + std::to_string(layouts_->size());
     layout.alignment = std::max<size_t>(8, alignment);
     layout.hot = (flags & LOAM_TYPE_HOT) != 0;
+    layout.is_never_cleared = (flags & LOAM_TYPE_NEVER_CLEARED) != 0;
+    layout.has_weak_words = std::ranges::any_of(layout.prefix, IsWeakKind) ||
+                            std::ranges::any_of(layout.element, IsWeakKind);
+    if (layout.disposed == Disposed::kQueued) flags |= LOAM_TYPE_DISPOSE_QUEUED;
     loam_type_info info = LOAM_TYPE_INFO_INIT;
     info.name = layout.name.c_str();
     info.size = layout.prefix_bytes;
     info.alignment = alignment;
     info.element_size = layout.element_bytes;
     info.flags = flags;
+    info.dispose = layout.disposed == Disposed::kNever    ? nullptr
+                   : layout.disposed == Disposed::kQueued ? dispose_
+                                                          : DisposeAtOnce;
     const std::vector<loam_field> fields = Fields(layout.prefix);
     const std::vector<loam_field> element_fields = Fields(layout.element);
     if (layout.tagged) {
@@ -141,16 +216,60 @@ class Builder {
 
   loam_type_set* const set_;
   Random* const random_;
+  DisposeLog* const log_;
+  const loam_dispose_fn dispose_;
   std::vector<Layout>* const layouts_;
   bool ok_ = true;
 };
 
+void RegisterWeakLayouts(Builder* b, Random* r) {
+  b->FixedOf(Covered::kLayoutWeak, b->WeakKinds(r->Between(1, 12)));
+  b->FixedOf(Covered::kLayoutWeak, b->WeakKinds(r->Between(2, 90)),
+             LOAM_TYPE_HOT);
+  b->FixedOf(Covered::kLayoutEphemeron, b->EphemeronKinds(2));
+  b->FixedOf(Covered::kLayoutEphemeron, b->EphemeronKinds(r->Between(2, 70)),
+             r->Percent(50) ? LOAM_TYPE_HOT : 0);
+  // Strong, weak and ephemeron words in any part.
+  const auto kinds = [&](size_t words) {
+    const size_t draw = words < 2 ? r->Below(2) : r->Below(3);
+    return draw == 0   ? b->RandomKinds(words, false)
+           : draw == 1 ? b->WeakKinds(words)
+                       : b->EphemeronKinds(words);
+  };
+  const size_t prefix = r->Below(5);
+  b->Array(Covered::kLayoutWeakArray, kinds(prefix), prefix * kWord,
+           b->WeakKinds(r->Percent(50) ? 1 : r->Between(2, 6)), 0);
+  b->Array(Covered::kLayoutEphemeronArray, {}, 0, b->EphemeronKinds(2), 0);
+  b->Array(Covered::kLayoutEphemeronArray, kinds(prefix), prefix * kWord,
+           b->EphemeronKinds(r->Between(2, 7)), 0);
+  b->FixedOf(Covered::kLayoutNeverCleared, b->RandomKinds(3, false),
+             LOAM_TYPE_NEVER_CLEARED);
+  b->FixedOf(Covered::kLayoutNeverCleared, kinds(6),
+             LOAM_TYPE_NEVER_CLEARED | LOAM_TYPE_HOT);
+}
+
+void RegisterDisposedLayouts(Builder* b, Random* r) {
+  for (const Disposed disposed : {Disposed::kAtOnce, Disposed::kQueued}) {
+    const bool at_once = disposed == Disposed::kAtOnce;
+    const Covered category =
+        at_once ? Covered::kLayoutDisposed : Covered::kLayoutDisposeQueued;
+    b->DisposedOf(category, disposed, b->RandomKinds(r->Below(20), false), {},
+                  r->Percent(20) ? LOAM_TYPE_NEVER_CLEARED : 0);
+    b->DisposedOf(category, disposed, b->WeakKinds(r->Below(80)), {},
+                  LOAM_TYPE_HOT);
+    b->DisposedOf(category, disposed, {}, {});
+    b->DisposedOf(at_once ? Covered::kLayoutDisposedArray
+                          : Covered::kLayoutDisposeQueuedArray,
+                  disposed, {}, b->EphemeronKinds(r->Between(2, 5)));
+  }
+}
+
 }  // namespace
 
-bool RegisterLayouts(loam_type_set* set, Random* random,
-                     std::vector<Layout>* layouts) {
+bool RegisterLayouts(loam_type_set* set, Random* random, DisposeLog* log,
+                     loam_dispose_fn dispose, std::vector<Layout>* layouts) {
   Random& r = *random;
-  Builder b(set, random, layouts);
+  Builder b(set, random, log, dispose, layouts);
   for (int i = 0; i < 4; i++) {
     b.Fixed(Covered::kLayoutFixed, r.Between(2, 12), false);
   }
@@ -182,6 +301,8 @@ bool RegisterLayouts(loam_type_set* set, Random* random,
   b.Traced(Covered::kLayoutTraced, r.Between(2, 32) * kWord, 0,
            LOAM_TYPE_TRACE_STOPPED | LOAM_TYPE_HOT);
   b.Traced(Covered::kLayoutTracedArray, kWord, kWord, 0);
+  RegisterWeakLayouts(&b, &r);
+  RegisterDisposedLayouts(&b, &r);
   return b.ok();
 }
 
@@ -195,6 +316,19 @@ UntypedLayouts::UntypedLayouts() {
   ambiguous.element_bytes = kWord;
   ambiguous.element = {LOAM_AMBIGUOUS};
   bitmap.name = "bitmap";
+  ephemeron.name = "ephemeron";
+  ephemeron.prefix = {LOAM_EPHEMERON_KEY, LOAM_EPHEMERON_VALUE};
+  ephemeron.prefix_bytes = 2 * kWord;
+  ephemeron.has_weak_words = true;
+  map.name = "weak map";
+  map.prefix = {LOAM_POINTER, LOAM_POINTER, LOAM_DATA, LOAM_DATA, LOAM_DATA};
+  map.prefix_bytes = map.prefix.size() * kWord;
+  map.is_opaque = map_entries.is_opaque = map_heads.is_opaque = true;
+  map_entries.name = "weak map's entries";
+  map_entries.has_weak_words = true;
+  map_entries.is_internal = true;
+  map_heads.name = "weak map's heads";
+  map_heads.is_internal = true;
 }
 
 }  // namespace loam_test

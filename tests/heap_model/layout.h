@@ -16,6 +16,11 @@ namespace loam_test {
 
 constexpr size_t kWord = sizeof(loam_word);
 
+class DisposeLog;
+
+// What is to become of the objects of a type.
+enum class Disposed { kNever, kAtOnce, kQueued };
+
 struct Layout {
   std::string name;
   Covered category;
@@ -28,6 +33,13 @@ struct Layout {
   // Word 0 of the object says what its other words hold: see TaggedKind.
   bool tagged = false;
   bool hot = false;  // LOAM_TYPE_HOT
+  bool has_weak_words = false;  // ephemeron words included
+  bool is_never_cleared = false;
+  // Word 0 is data that no other object has, word 1 the address of the log.
+  Disposed disposed = Disposed::kNever;
+  DisposeLog* dispose_log = nullptr;
+  bool is_opaque = false;    // a weak map, or part of one
+  bool is_internal = false;  // part of one, which nobody else knows
 
   bool is_array() const { return element_bytes != 0; }
 };
@@ -43,9 +55,10 @@ inline loam_word_kind TaggedKind(loam_word tag, size_t word) {
 }
 
 // Registers the types of one program: some of every category, their shapes
-// drawn from `random`. False if a registration fails.
-bool RegisterLayouts(loam_type_set* set, Random* random,
-                     std::vector<Layout>* layouts);
+// drawn from `random`. `log` is told of objects that are disposed of at once,
+// and `dispose` called for those that wait. False if a registration fails.
+bool RegisterLayouts(loam_type_set* set, Random* random, DisposeLog* log,
+                     loam_dispose_fn dispose, std::vector<Layout>* layouts);
 
 // The layouts of objects without types.
 struct UntypedLayouts {
@@ -54,6 +67,10 @@ struct UntypedLayouts {
   Layout slots;
   Layout ambiguous;
   Layout bitmap;  // the kinds are the object's own
+  Layout ephemeron;
+  Layout map;
+  Layout map_entries;
+  Layout map_heads;
 };
 
 }  // namespace loam_test

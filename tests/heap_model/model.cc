@@ -30,6 +30,9 @@ loam_word_kind Object::KindAt(size_t word) const {
 
 loam_word Object::Expected(size_t word) const {
   if (layout->tagged && word == 0) return tag;
+  if (layout->disposed != Disposed::kNever && word == 1) {
+    return reinterpret_cast<loam_word>(layout->dispose_log);
+  }
   if (KindAt(word) == LOAM_DATA) {
     if (word * kWord >= filled) return 0;
     const size_t bytes = std::min(kWord, filled - word * kWord);
@@ -61,6 +64,41 @@ void Object::Set(size_t word, loam_word raw, Object* target) {
   } else {
     references.insert(at, {word, raw, target});
   }
+}
+
+Finalizer* Object::FindFinalizer(uintptr_t at) {
+  for (Finalizer& f : finalizers) {
+    if (f.address == at) return &f;
+  }
+  return nullptr;
+}
+
+bool Object::HasFinalizer(bool unordered) const {
+  return std::any_of(
+      finalizers.begin(), finalizers.end(),
+      [unordered](const Finalizer& f) { return f.is_unordered == unordered; });
+}
+
+Record Object::RecordOf(size_t word) const {
+  const size_t prefix = layout->prefix.size();
+  if (word < prefix) return {0, prefix};
+  const size_t element = layout->element.size();
+  const size_t first = word - (word - prefix) % element;
+  return {first, first + element};
+}
+
+std::vector<Record> Object::Records() const {
+  std::vector<Record> records;
+  if (!layout->has_weak_words) return records;
+  for (const Reference& r : references) {
+    const loam_word_kind kind = KindAt(r.word);
+    if (kind != LOAM_EPHEMERON_KEY && kind != LOAM_EPHEMERON_VALUE) continue;
+    const Record record = RecordOf(r.word);
+    if (records.empty() || records.back().first != record.first) {
+      records.push_back(record);
+    }
+  }
+  return records;
 }
 
 // ---- Roots ------------------------------------------------------------------
@@ -98,101 +136,39 @@ Object* Model::Find(uintptr_t address) {
   return address < object->address + object->extent ? object : nullptr;
 }
 
-void Model::Reach(Object* object) {
-  if (object == nullptr || object->reached == cycles_) return;
-  object->reached = cycles_;
-  reached_objects_++;
-  work_.push_back(object);
-}
-
-void Model::ReachReferences(const Object& object) {
-  for (const Reference& r : object.references) {
-    Reach(object.KindAt(r.word) == LOAM_AMBIGUOUS ? Find(r.raw) : r.target);
-  }
-}
-
-void Model::ReachArray(RootArray* array) {
-  for (size_t i = 0; i < array->count(); i++) {
-    if (array->kinds[i] == LOAM_AMBIGUOUS) {
-      Reach(Find(array->Get(i)));
-    } else {
-      Reach(array->targets[i]);
-    }
-  }
-}
-
-void Model::ReachStack(Stack* stack) {
-  stack->visited = true;
-  for (auto& entry : stack->entries) ReachArray(entry.get());
-  for (auto& provider : stack->providers) ReachArray(provider.get());
-}
-
-void Model::Drain() {
-  while (!work_.empty()) {
-    const Object* object = work_.back();
-    work_.pop_back();
-    ReachReferences(*object);
-  }
-}
-
-void Model::Collect() {
-  cycles_++;
-  reached_objects_ = 0;
-  for (auto& array : heap_roots) ReachArray(array.get());
-  ReachStack(&own_stack);
-  // The owner of the current fiber does not die under it.
-  Reach(current->owner);
-  for (Object* object : immortals) Reach(object);
-  for (Object* object : running) Reach(object);
-  for (const auto& [address, object] : objects_) {
-    if (object->is_pending) Reach(object.get());
-    if (object->has_finalizer) ReachReferences(*object);
-  }
-  for (auto& fiber : fibers) {
-    fiber->visited = false;
-    if (fiber->owner == nullptr) ReachStack(fiber.get());
-  }
-  Drain();
-  for (bool again = true; again;) {
-    again = false;
-    for (auto& fiber : fibers) {
-      if (fiber->visited) continue;
-      if (fiber->owner->reached != cycles_ && !fiber->owner->has_finalizer) {
-        continue;
-      }
-      ReachStack(fiber.get());
-      Drain();
-      again = true;
-    }
-  }
-  bytes_ = 0;
-  for (auto it = objects_.begin(); it != objects_.end();) {
-    Object& object = *it->second;
-    if (object.reached != cycles_ && !object.has_finalizer) {
-      removed_objects_++;
-      it = objects_.erase(it);
-      continue;
-    }
-    if (object.reached != cycles_) {
-      object.has_finalizer = false;
-      object.is_pending = true;
-    }
-    bytes_ += object.cell_size;
-    ++it;
-  }
-  removed_fibers_ +=
-      std::erase_if(fibers, [](const auto& fiber) { return !fiber->visited; });
-}
-
 size_t Model::finalizers_set() const {
   size_t count = 0;
-  for (const auto& [address, object] : objects_) count += object->has_finalizer;
+  for (const auto& [address, object] : objects_) {
+    count += object->finalizers.size();
+  }
   return count;
 }
 
-size_t Model::pending() const {
+size_t Model::cleanups_set() const {
   size_t count = 0;
-  for (const auto& [address, object] : objects_) count += object->is_pending;
+  for (const auto& [address, object] : objects_) {
+    count += object->cleanups.size();
+  }
+  return count;
+}
+
+size_t Model::pinned_objects() const {
+  size_t count = 0;
+  for (const auto& [address, object] : objects_) count += object->pins > 0;
+  return count;
+}
+
+size_t Model::weak_handles() const {
+  size_t count = 0;
+  for (const auto& handle : handles) count += handle->target != nullptr;
+  return count;
+}
+
+size_t Model::waiting() const {
+  size_t count = 0;
+  for (const auto& [address, object] : objects_) {
+    count += object->dispose_state == DisposeState::kWaits;
+  }
   return count;
 }
 

@@ -11,6 +11,10 @@ constexpr loam_encoding_kind EncodingOf(uint64_t seed) {
   return static_cast<loam_encoding_kind>(seed % 4);
 }
 
+constexpr loam_word ClearedWordOf(uint64_t seed) {
+  return seed % 3 == 1 ? kClearedWord : 0;
+}
+
 // The checking options of a seed: all of them with all encodings.
 void SetChecks(uint64_t seed, loam_check_options* check) {
   switch (seed / 4 % 4) {
@@ -43,7 +47,11 @@ Program::Program(uint64_t seed, const Random& random, size_t steps,
       steps_(steps),
       coverage_(coverage),
       random_(random),
-      encoding_(EncodingOf(seed)) {}
+      encoding_(EncodingOf(seed)),
+      model_(ClearedWordOf(seed)),
+      dispose_log_(this) {
+  model_.disposed = &dispose_log_;
+}
 
 Program::~Program() {
   // After a failure the heap is left alone: its state is not to be trusted.
@@ -63,6 +71,7 @@ void Program::Fail(const char* format, ...) {
 void Program::OnCycleBegin(loam_heap* /*heap*/, const loam_cycle_info* info,
                            void* data) {
   auto* program = static_cast<Program*>(data);
+  if (program->is_finishing_) return;
   program->model_.Collect();
   switch (info->reason) {
     case LOAM_CYCLE_TRIGGER:
@@ -101,6 +110,8 @@ bool Program::Start() {
   options.minimum_heap_bytes = size_t{128 << 10} << random_.Below(4);
   options.memory_limit = LOAM_MEMORY_LIMIT_NONE;
   SetChecks(seed_, &options.check);
+  options.weak_cleared_word = ClearedWordOf(seed_);
+  options.finalize_at_destroy = seed_ % 7 == 3;
   options.workers = seed_ % 5 == 4 ? 2 : 0;
   options.callbacks.cycle_begin = OnCycleBegin;
   options.callbacks.fatal = OnFatal;
@@ -108,7 +119,8 @@ bool Program::Start() {
   options.callbacks.data = this;
   if (loam_heap_create(&options, &heap_) != LOAM_OK ||
       loam_mutator_attach(heap_, "program", &m_) != LOAM_OK ||
-      !RegisterLayouts(loam_heap_types(heap_), &random_, &layouts_)) {
+      !RegisterLayouts(loam_heap_types(heap_), &random_, &dispose_log_,
+                       OnDispose, &layouts_)) {
     Fail("%s", loam_last_error());
     return false;
   }
@@ -119,6 +131,16 @@ bool Program::Start() {
     } else if (layout.category != Covered::kLayoutLargeFixed) {
       fixed_.push_back(&layout);
     }
+  }
+  for (const bool has_died : {true, true, false}) {
+    loam_special_kind* kind;
+    if (loam_special_kind_create(heap_, has_died ? OnWordDied : nullptr, this,
+                                 &kind) != LOAM_OK) {
+      Fail("%s", loam_last_error());
+      return false;
+    }
+    word_kinds_.push_back(kind);
+    model_.word_kind_has_died.push_back(has_died);
   }
   favourite_ = fixed_[random_.Below(fixed_.size())];
   Count(encoding_.kind() == LOAM_ENCODING_POINTER   ? Covered::kEncodingPointer
@@ -140,10 +162,8 @@ void Program::Finish() {
                                    : loam_root_remove(array->root);
     if (status != LOAM_OK) Fail("%s", loam_last_error());
   }
-  if (loam_mutator_detach(m_) != LOAM_OK ||
-      loam_heap_destroy(heap_) != LOAM_OK) {
-    Fail("%s", loam_last_error());
-  }
+  if (loam_mutator_detach(m_) != LOAM_OK) Fail("%s", loam_last_error());
+  Destroy();
 }
 
 std::string Program::Run() {
@@ -162,7 +182,16 @@ std::string Program::Run() {
 }
 
 void Program::Step() {
-  const size_t draw = random_.Below(1000);
+  // A fifth of the steps.
+  const size_t draw = random_.Below(1250);
+  if (draw < 1000) {
+    StepObjects(draw);
+  } else {
+    StepSpecials();
+  }
+}
+
+void Program::StepObjects(size_t draw) {
   if (draw < 380) {
     Allocate();
   } else if (draw < 560) {
@@ -207,7 +236,7 @@ void Program::Step() {
 }
 
 void Program::Miscellaneous() {
-  switch (random_.Below(6)) {
+  switch (random_.Below(7)) {
     case 0:
       NativeSection();
       break;
@@ -225,6 +254,9 @@ void Program::Miscellaneous() {
     case 4:
       (loam_safepoint)(m_);
       loam_safepoint(m_);
+      break;
+    case 5:
+      RunnerSection();
       break;
     default:
       loam_heap_release_memory(heap_);

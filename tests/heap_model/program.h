@@ -4,10 +4,13 @@
 #ifndef LOAM_TESTS_HEAP_MODEL_PROGRAM_H_
 #define LOAM_TESTS_HEAP_MODEL_PROGRAM_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "api/loam.h"
@@ -37,7 +40,9 @@ class Program {
   // ---- program.cc
   bool Start();
   void Finish();
+  void Destroy();
   void Step();
+  void StepObjects(size_t draw);
   void Miscellaneous();
   void NativeSection();
   void DisabledSection();
@@ -51,10 +56,12 @@ class Program {
 
   // ---- program_check.cc
   void Check();
+  std::string FirstLost();
   void CheckObject(const Object& object);
   void CheckTiny(const Object& object);
   static int OnWalk(void* object, size_t size, const loam_type* type,
                     void* data);
+  void CheckSpecials(const loam_stats& stats);
   void QueryAddress();
 
   // ---- program_allocate.cc
@@ -74,6 +81,10 @@ class Program {
   Object* Admit(void* p, size_t size, const Layout& layout,
                 std::vector<uint8_t> own_kinds = {});
   Object* AdmitTiny(void* p, size_t size);
+  // An object of the library's own types, filled by it.
+  Object* AdmitFilled(void* p, const Layout& layout);
+  // An object that nothing refers to.
+  Object* NewUnplaced();
   void Fill(Object* object);
   // Makes it reachable, mostly.
   void Place(Object* object);
@@ -85,10 +96,12 @@ class Program {
   loam_word MakeNoReference(loam_word_kind kind);
   // What goes into the next slot that is written.
   Object* PickTarget();
+  // Slots of these kinds.
+  enum class Slots { kAny, kStrong, kWeak };
   // A random word of `object` that is a slot; false if none was found.
-  bool PickSlot(const Object& object, size_t* word);
+  bool PickSlot(const Object& object, Slots slots, size_t* word);
   // A reachable object with a slot, or NULL.
-  Object* PickSlotOwner(size_t* word);
+  Object* PickSlotOwner(Slots slots, size_t* word);
   void StoreSlot(Object* object, size_t word, loam_word raw, Object* target);
   void InitSlot(Object* object, size_t word);
   void Store();
@@ -122,11 +135,71 @@ class Program {
   std::unique_ptr<RootArray> NewArray(RootPlace place, size_t count);
   void RandomKinds(RootArray* array, bool with_data);
 
+  // ---- program_specials.cc
+  void StepSpecials();
+  // How specials of an object are named: by `given` to loam, which means `key`.
+  struct Name {
+    void* given;
+    uintptr_t key;
+  };
+  Name NameOf(const Object& object);
+  CallData* NewCallData();
+  void Pin();
+  void Unpin();
+  void SetWord();
+  void RemoveWord();
+  static void OnWordDied(loam_mutator* m, loam_word word, void* data);
+
   // ---- program_finalizers.cc
   void SetFinalizer();
   void ClearFinalizer();
-  void RunFinalizers();
   static void OnFinalizer(loam_mutator* m, void* object, void* data);
+
+  // ---- program_cleanups.cc
+  void AddCleanup();
+  void StopCleanup();
+  static void OnCleanup(loam_mutator* m, loam_word value, void* data);
+
+  // ---- program_queue.cc
+  void RunFinalizers();
+  void RunnerSection();
+  // Whether it is this one's turn; fails if it is not.
+  bool TakeCall(loam_mutator* m, CallKind kind, uint64_t id, QueuedCall* call);
+  // What a callback does besides; not while nobody may collect.
+  bool MayAct() const { return !is_finishing_ && !has_runner_; }
+  static void OnDispose(void* object, size_t size);
+
+  // ---- program_handles.cc
+  void CreateHandle();
+  void AskHandle();
+  void CheckHandle(const WeakHandle& handle);
+  void DestroyHandle();
+  void CreateWatch();
+  void CheckWatch(const Watch& watch);
+  void DestroyWatch();
+
+  // ---- program_weak.cc
+  void LoadWeak();
+  void NewEphemeron();
+  void NewEphemeronChain();
+
+  // ---- program_weak_map.cc
+  Object* PickMap();
+  std::vector<MapEntry>* EntriesOf(Object* map);
+  void NewMap();
+  void SetInMap();
+  void AskMap();
+  void RemoveFromMap();
+  // After a call that may have replaced its tables.
+  void FollowMap(Object* map);
+  void CheckMap(Object* map);
+
+  // ---- program_weak_roots.cc
+  void AddWeakRoot();
+  void LoadWeakRoot();
+  void CheckWeakRoots();
+  void StepProvider();
+  static void OnWeakProvider(loam_visitor* visitor, void* data);
 
   void Count(Covered what, uint64_t n = 1) { coverage_->Count(what, n); }
 
@@ -149,7 +222,23 @@ class Program {
   // Addresses of objects alive or dead, for words that are to be ignored or
   // not.
   std::vector<uintptr_t> seen_;
-  size_t finalizers_ran_ = 0;
+  size_t calls_ran_ = 0;
+  DisposeLog dispose_log_;
+  std::deque<CallData> call_data_;
+  std::vector<loam_special_kind*> word_kinds_;
+  uint64_t next_word_ = 1;
+  // Every cleanup that was added lately.
+  std::vector<loam_cleanup> cleanups_;
+  // Address and content of every weak map.
+  std::vector<std::pair<uintptr_t, uint64_t>> maps_;
+  // A runner runs the callbacks, and counts them.
+  bool has_runner_ = false;
+  std::atomic<size_t> runner_calls_{0};
+  // The heap is being destroyed: the callbacks that are to come, by kind and
+  // number, and objects that are to be disposed of, by their first word.
+  bool is_finishing_ = false;
+  std::unordered_set<uint64_t> last_calls_[3];
+  std::unordered_set<loam_word> last_disposals_;
   std::string failure_;
 };
 

@@ -75,7 +75,7 @@ void Program::AllocateMany() {
       random_.Percent(70) ? favourite_ : fixed_[random_.Below(fixed_.size())];
   size_t wanted = random_.Between(1, 80);
   // Now and then so many that the type earns typed spans.
-  if (random_.Percent(3)) wanted = (48 << 10) / layout->prefix_bytes + 1;
+  if (random_.Percent(5)) wanted = (48 << 10) / layout->prefix_bytes + 1;
   std::vector<void*> objects(wanted);
   const size_t count =
       loam_alloc_many(m_, layout->type, wanted, objects.data());
@@ -260,6 +260,33 @@ Object* Program::Admit(void* p, size_t size, const Layout& layout,
   return added;
 }
 
+Object* Program::AdmitFilled(void* p, const Layout& layout) {
+  if (p == nullptr) Fail("out of memory: %s", loam_heap_last_error(heap_));
+  if (failed()) return nullptr;
+  Object object = {};
+  object.content = next_content_++;
+  object.address = reinterpret_cast<uintptr_t>(p);
+  object.cell_size = loam_object_size(heap_, p);
+  object.size = layout.prefix_bytes != 0 ? layout.prefix_bytes
+                                         : object.cell_size;
+  object.extent = object.cell_size;
+  if (loam_object_base(heap_, static_cast<char*>(p) + object.cell_size) == p) {
+    object.extent += kWord;
+  }
+  object.layout = &layout;
+  Object* added = model_.Add(std::move(object));
+  if (added == nullptr) {
+    Fail("%s at %p overlaps a live object", layout.name.c_str(), p);
+  }
+  return added;
+}
+
+Object* Program::NewUnplaced() {
+  const Layout* layout =
+      random_.Percent(40) ? favourite_ : fixed_[random_.Below(fixed_.size())];
+  return Admit(loam_alloc(m_, layout->type), layout->prefix_bytes, *layout);
+}
+
 Object* Program::AdmitTiny(void* p, size_t size) {
   if (failed()) return nullptr;
   if (p == nullptr || !AllZero(p, size)) {
@@ -308,7 +335,7 @@ void Program::Fill(Object* object) {
   memcpy(&words[object->words()], &last, rest);
   for (size_t i = random_.Below(5); i > 0; i--) {
     size_t word;
-    if (PickSlot(*object, &word)) InitSlot(object, word);
+    if (PickSlot(*object, Slots::kAny, &word)) InitSlot(object, word);
   }
 }
 
@@ -317,7 +344,7 @@ void Program::Place(Object* object) {
   const size_t draw = random_.Below(100);
   if (draw < 50) {
     size_t word;
-    Object* owner = PickSlotOwner(&word);
+    Object* owner = PickSlotOwner(Slots::kAny, &word);
     if (owner != nullptr) {
       StoreSlot(owner, word, MakeWord(owner->KindAt(word), object), object);
       return;

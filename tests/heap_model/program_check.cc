@@ -39,6 +39,28 @@ int Program::OnWalk(void* object, size_t size, const loam_type* type,
   return 0;
 }
 
+// For messages: an object that should be there and is not.
+std::string Program::FirstLost() {
+  std::unordered_set<uintptr_t> seen;
+  const auto visit = [](void* object, size_t, const loam_type*, void* data) {
+    static_cast<std::unordered_set<uintptr_t>*>(data)->insert(
+        reinterpret_cast<uintptr_t>(object));
+    return 1;
+  };
+  if (loam_heap_walk(m_, visit, &seen) != LOAM_OK) return loam_last_error();
+  for (const auto& [address, object] : model_.objects()) {
+    if (seen.count(address) != 0) continue;
+    char text[160];
+    snprintf(text, sizeof(text), "lost %s of %zu bytes at %p, %s %p",
+             object->layout->name.c_str(), object->size,
+             reinterpret_cast<void*>(address),
+             object->reached == model_.cycles() ? "reached from" : "not from",
+             reinterpret_cast<void*>(object->reached_from));
+    return text;
+  }
+  return "none is lost";
+}
+
 void Program::Check() {
   const uint64_t gone_before = model_.removed_objects();
   const uint64_t fibers_before = model_.removed_fibers();
@@ -56,15 +78,10 @@ void Program::Check() {
          model_.cycles());
   }
   if (stats.live_objects != model_.reached_objects()) {
-    Fail("%" PRIu64 " objects marked, %" PRIu64 " are reachable",
-         stats.live_objects, model_.reached_objects());
+    Fail("%" PRIu64 " objects marked, %" PRIu64 " are reachable; %s",
+         stats.live_objects, model_.reached_objects(), FirstLost().c_str());
   }
-  if (stats.finalizers_set != model_.finalizers_set() ||
-      stats.finalizers_waiting != model_.pending()) {
-    Fail("%" PRIu64 " finalizers set, %" PRIu64 " waiting; should be %zu, %zu",
-         stats.finalizers_set, stats.finalizers_waiting,
-         model_.finalizers_set(), model_.pending());
-  }
+  CheckSpecials(stats);
   Walk walk;
   walk.model = &model_;
   if (loam_heap_walk(m_, OnWalk, &walk) != LOAM_OK) {
@@ -73,11 +90,13 @@ void Program::Check() {
   if (walk.problem != nullptr) Fail("object %p %s", walk.bad, walk.problem);
   // No two objects of a walk have one address, since cells do not overlap.
   if (walk.problem == nullptr && walk.seen != model_.objects().size()) {
-    Fail("the walk saw %zu of %zu objects", walk.seen, model_.objects().size());
+    Fail("the walk saw %zu of %zu objects; %s", walk.seen,
+         model_.objects().size(), FirstLost().c_str());
   }
   for (const auto& [address, object] : model_.objects()) {
     if (failed()) return;
     CheckObject(*object);
+    if (object->layout == &untyped_.map) CheckMap(object.get());
   }
   Count(Covered::kCheckedObjects, model_.objects().size());
   const auto report = [](const char* line, void* data) {
@@ -88,6 +107,22 @@ void Program::Check() {
   if (loam_heap_check(m_, level, report, this) != LOAM_OK) {
     Fail("%s", loam_last_error());
   }
+}
+
+void Program::CheckSpecials(const loam_stats& stats) {
+  const auto compare = [this](const char* what, uint64_t loam, size_t model) {
+    if (loam != model) Fail("%s: %" PRIu64 ", not %zu", what, loam, model);
+  };
+  compare("finalizers set", stats.finalizers_set, model_.finalizers_set());
+  compare("calls waiting", stats.finalizers_waiting, model_.pending());
+  compare("cleanups set", stats.cleanups_set, model_.cleanups_set());
+  compare("pinned objects", stats.pinned_objects, model_.pinned_objects());
+  compare("weak handles", stats.weak_handles, model_.weak_handles());
+  compare("objects not disposed of", dispose_log_.due(), 0);
+  compare("disposed of without having died", dispose_log_.unexpected(), 0);
+  for (const auto& handle : model_.handles) CheckHandle(*handle);
+  for (const auto& watch : model_.watches) CheckWatch(*watch);
+  CheckWeakRoots();
 }
 
 void Program::CheckTiny(const Object& object) {
@@ -104,6 +139,10 @@ void Program::CheckTiny(const Object& object) {
 }
 
 void Program::CheckObject(const Object& object) {
+  if (object.layout->is_opaque ||
+      object.dispose_state == DisposeState::kDone) {
+    return;
+  }
   if (!object.tiny.empty()) {
     CheckTiny(object);
     return;

@@ -61,21 +61,23 @@ Object* Program::PickReachable() {
   for (int attempt = 0; attempt < 6; attempt++) {
     bool current;
     RootArray* array = PickArray(&current);
-    if (array == nullptr) continue;
+    if (array == nullptr || array->is_weak()) continue;
     const size_t i = random_.Below(array->count());
     Object* object = array->kinds[i] == LOAM_AMBIGUOUS
                          ? model_.Find(array->Get(i))
                          : array->targets[i];
-    if (object == nullptr) continue;
+    if (object == nullptr || object->layout->is_internal) continue;
     for (size_t steps = random_.Below(8); steps > 0; steps--) {
       if (object->references.empty()) break;
       const Reference& r =
           object->references[random_.Below(object->references.size())];
-      Object* next = object->KindAt(r.word) == LOAM_AMBIGUOUS
-                         ? model_.Find(r.raw)
-                         : r.target;
-      if (next != nullptr) object = next;
+      const loam_word_kind kind = object->KindAt(r.word);
+      if (!IsStrong(kind)) continue;
+      Object* next = kind == LOAM_AMBIGUOUS ? model_.Find(r.raw) : r.target;
+      if (next != nullptr && !next->layout->is_internal) object = next;
     }
+    // An ambiguous word may lead to one that is dead.
+    if (object->dispose_state != DisposeState::kAlive) continue;
     return object;
   }
   return nullptr;
@@ -86,6 +88,7 @@ Object* Program::PickReachable() {
 void Program::SetRoot(RootArray* array, size_t i, bool current, loam_word raw,
                       Object* target) {
   array->targets[i] = target;
+  if (array->is_weak()) array->raws[i] = raw;
   bool plain = false;
   switch (array->place) {
     case RootPlace::kGlobal:
@@ -103,7 +106,8 @@ void Program::SetRoot(RootArray* array, size_t i, bool current, loam_word raw,
   loam_word* word = array->Word(i);
   if (plain) {
     *word = raw;
-  } else if (array->kinds[i] == LOAM_POINTER) {
+  } else if (PlainKind(static_cast<loam_word_kind>(array->kinds[i])) ==
+             LOAM_POINTER) {
     loam_root_store_pointer(m_, word, reinterpret_cast<void*>(raw));
   } else {
     loam_root_store_value(m_, word, raw);

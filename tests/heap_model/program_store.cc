@@ -25,7 +25,7 @@ loam_word Program::MakeNoReference(loam_word_kind kind) {
   Count(Covered::kStoreImmediate);
   const uintptr_t address =
       seen_.empty() ? 0 : seen_[random_.Below(seen_.size())];
-  switch (kind) {
+  switch (PlainKind(kind)) {
     case LOAM_VALUE:
       return encoding_.Immediate(address, &random_);
     case LOAM_POINTER:
@@ -40,10 +40,11 @@ loam_word Program::MakeWord(loam_word_kind kind, const Object* target) {
   if (target == nullptr) {
     return random_.Percent(50) ? 0 : MakeNoReference(kind);
   }
+  const bool is_value = PlainKind(kind) == LOAM_VALUE;
   size_t offset = 0;
   if (random_.Percent(40) && target->size > 0) {
     offset = random_.Below(target->size);
-    if (kind == LOAM_VALUE) offset -= offset % encoding_.granularity();
+    if (is_value) offset -= offset % encoding_.granularity();
     if (offset != 0) Count(Covered::kStoreInterior);
   } else if (target->layout->type != nullptr && target->layout->is_array() &&
              target->size == target->layout->prefix_bytes &&
@@ -51,7 +52,7 @@ loam_word Program::MakeWord(loam_word_kind kind, const Object* target) {
     offset = target->size;  // Past a zero-length tail: inside still.
   }
   const uintptr_t address = target->address + offset;
-  return kind == LOAM_VALUE ? encoding_.Encode(address, &random_) : address;
+  return is_value ? encoding_.Encode(address, &random_) : address;
 }
 
 Object* Program::PickTarget() {
@@ -61,9 +62,11 @@ Object* Program::PickTarget() {
   return random_.Percent(chance) ? PickReachable() : nullptr;
 }
 
-bool Program::PickSlot(const Object& object, size_t* word) {
+bool Program::PickSlot(const Object& object, Slots slots, size_t* word) {
   const size_t words = object.words();
-  if (words == 0 || !object.tiny.empty()) return false;
+  if (words == 0 || !object.tiny.empty() || object.layout->is_opaque) {
+    return false;
+  }
   for (int attempt = 0; attempt < 8; attempt++) {
     size_t w = random_.Below(words);
     if (words > 64) {
@@ -80,7 +83,9 @@ bool Program::PickSlot(const Object& object, size_t* word) {
     if (object.references.size() >= kMaxReferences) {
       w = object.references[random_.Below(object.references.size())].word;
     }
-    if (object.KindAt(w) != LOAM_DATA) {
+    const loam_word_kind kind = object.KindAt(w);
+    if (kind != LOAM_DATA &&
+        (slots == Slots::kAny || IsStrong(kind) == (slots == Slots::kStrong))) {
       *word = w;
       return true;
     }
@@ -88,10 +93,10 @@ bool Program::PickSlot(const Object& object, size_t* word) {
   return false;
 }
 
-Object* Program::PickSlotOwner(size_t* word) {
+Object* Program::PickSlotOwner(Slots slots, size_t* word) {
   for (int attempt = 0; attempt < 4; attempt++) {
     Object* object = PickReachable();
-    if (object != nullptr && PickSlot(*object, word)) return object;
+    if (object != nullptr && PickSlot(*object, slots, word)) return object;
   }
   return nullptr;
 }
@@ -100,6 +105,12 @@ void Program::StoreSlot(Object* object, size_t word, loam_word raw,
                         Object* target) {
   void* base = Base(*object);
   void* slot = SlotOf(*object, word);
+  if (!IsStrong(object->KindAt(word))) {
+    Count(Covered::kWeakStored);
+    loam_store_weak(m_, base, slot, raw);
+    object->Set(word, raw, target);
+    return;
+  }
   const bool pointer = object->KindAt(word) == LOAM_POINTER;
   auto* address = reinterpret_cast<void*>(raw);
   if (random_.Percent(50)) {
@@ -125,7 +136,7 @@ void Program::InitSlot(Object* object, size_t word) {
   Object* target = PickTarget();
   const loam_word_kind kind = object->KindAt(word);
   const loam_word raw = MakeWord(kind, target);
-  if (random_.Percent(20)) {
+  if (random_.Percent(20) || !IsStrong(kind)) {
     StoreSlot(object, word, raw, target);
     return;
   }
@@ -144,7 +155,7 @@ void Program::InitSlot(Object* object, size_t word) {
 
 void Program::Store() {
   size_t word;
-  Object* object = PickSlotOwner(&word);
+  Object* object = PickSlotOwner(Slots::kAny, &word);
   if (object == nullptr) return;
   Object* target = PickTarget();
   StoreSlot(object, word, MakeWord(object->KindAt(word), target), target);
@@ -152,7 +163,7 @@ void Program::Store() {
 
 void Program::Exchange() {
   size_t word;
-  Object* object = PickSlotOwner(&word);
+  Object* object = PickSlotOwner(Slots::kStrong, &word);
   if (object == nullptr) return;
   Count(Covered::kStoreExchange);
   const loam_word_kind kind = object->KindAt(word);
@@ -173,7 +184,7 @@ void Program::Exchange() {
 
 void Program::CompareExchange() {
   size_t word;
-  Object* object = PickSlotOwner(&word);
+  Object* object = PickSlotOwner(Slots::kStrong, &word);
   if (object == nullptr) return;
   const bool hit = random_.Percent(60);
   Count(hit ? Covered::kStoreCompareHit : Covered::kStoreCompareMiss);
@@ -203,17 +214,17 @@ void Program::CompareExchange() {
 void Program::Copy() {
   size_t first;
   size_t source;
-  Object* to = PickSlotOwner(&first);
+  Object* to = PickSlotOwner(Slots::kStrong, &first);
   Object* from = to;
   if (to == nullptr) return;
   if (random_.Percent(50)) {
-    if (!PickSlot(*to, &source)) return;
+    if (!PickSlot(*to, Slots::kStrong, &source)) return;
     // Near each other, so that the ranges overlap.
     if (source > first && random_.Percent(70)) {
       source = std::min(source, first + random_.Between(1, 4));
     }
   } else {
-    from = PickSlotOwner(&source);
+    from = PickSlotOwner(Slots::kStrong, &source);
     if (from == nullptr) return;
   }
   // As many words as have the same kinds on both sides.
@@ -221,7 +232,7 @@ void Program::Copy() {
   const size_t wanted = random_.Between(1, 20);
   while (count < wanted && first + count < to->words() &&
          source + count < from->words() &&
-         to->KindAt(first + count) != LOAM_DATA &&
+         IsStrong(to->KindAt(first + count)) &&
          to->KindAt(first + count) == from->KindAt(source + count)) {
     count++;
   }
@@ -243,7 +254,7 @@ void Program::Copy() {
 
 void Program::Clear() {
   size_t first;
-  Object* object = PickSlotOwner(&first);
+  Object* object = PickSlotOwner(Slots::kAny, &first);
   if (object == nullptr) return;
   Count(Covered::kStoreClear);
   size_t count = 0;
