@@ -161,11 +161,11 @@ void GcCycle::Mark() {
     verifier_.CheckTypeWords(parts_.host->object_types());
   }
   marker_->Begin();
-  Trace(marker_);
+  TraceRoots(marker_);
   mark_work_.Trim();
   if (!parts_.verify_marking) return;
   verifier_.Begin();
-  Trace(&verifier_);
+  TraceRoots(&verifier_);
   LOAM_CHECK(verifier_.reached_objects() == marker_->marked_objects(),
              "marking reached %llu objects, the verifier %llu",
              static_cast<unsigned long long>(marker_->marked_objects()),
@@ -189,14 +189,14 @@ void TraceSpecial(Tracer* tracer, Span* span, const Special& special) {
 
 }  // namespace
 
-void GcCycle::Trace(Tracer* tracer) {
+void GcCycle::TraceRoots(Tracer* tracer) {
   parts_.host->VisitMutators(tracer);
   parts_.roots->VisitHeapRoots(tracer);
   tracer->EnterRoot("the finalizer queue", nullptr);
   parts_.specials->finalizer_queue()->ForEachObject([&](void* object) {
     tracer->VisitPointer(reinterpret_cast<uintptr_t>(object));
   });
-  tracer->EnterRoot("object with a finalizer, or pinned", nullptr);
+  tracer->EnterRoot("pinned object", nullptr);
   parts_.page_heap->ForEachArena([&](const Arena* arena) {
     for (size_t w = 0; w < kPagesPerArena / kBitsPerWord; w++) {
       uint64_t bits = arena->page_specials[w].load(std::memory_order_relaxed);

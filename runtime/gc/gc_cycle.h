@@ -145,6 +145,10 @@ class GcCycle {
   uint64_t cycles() const { return cycles_.load(std::memory_order_relaxed); }
   GcPhase phase() const { return phase_.load(std::memory_order_relaxed); }
   CycleTotals totals() LOAM_EXCLUDES(totals_lock_);
+  // Has `tracer` visit every root and follow what it reaches: marking does so,
+  // and everybody who wants to know what marking would reach. The world is
+  // stopped, and everything swept.
+  void TraceRoots(Tracer* tracer);
   // Makes threads that help to mark; false if it cannot have them all. Once,
   // before the first cycle.
   bool StartWorkers(uint32_t count);
@@ -164,7 +168,6 @@ class GcCycle {
   void Run(CycleReason reason, uint64_t stop_began_ns, uint64_t unswept_spans);
   void CountLive(const CycleInfo& info) LOAM_EXCLUDES(totals_lock_);
   void Mark();
-  void Trace(Tracer* tracer);
   bool HasFinalizer(uintptr_t address);
 
   const CycleParts parts_;

@@ -12,6 +12,9 @@ struct loam_visitor {
   virtual void VisitPointer(uintptr_t address) = 0;
   // A word that may or may not be an address.
   virtual void VisitAmbiguous(uintptr_t word) = 0;
+  // The roots that follow are those of the thread of this name, or "fiber";
+  // NULL: of the heap.
+  virtual void EnterThread(const char* /*name*/) {}
   // The roots that follow belong to this; for messages.
   virtual void EnterRoot(const char* /*kind*/, const char* /*name*/) {}
 
