@@ -1,0 +1,408 @@
+// The file of loam_heap_snapshot_write, against a walk of the heap and what the
+// test knows of its objects; and its errors.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "tests/snapshot/random_graph.h"
+#include "tests/snapshot/snapshot_reader.h"
+
+namespace loam_test {
+namespace {
+
+using testing::HasSubstr;
+using testing::UnorderedElementsAreArray;
+
+struct Walked {
+  uintptr_t address;
+  size_t bytes;
+  const loam_type* type;
+};
+std::vector<Walked> Walk(const TestHeap& heap) {
+  std::vector<Walked> objects;
+  const auto visit = [](void* object, size_t bytes, const loam_type* type,
+                        void* data) {
+    static_cast<std::vector<Walked>*>(data)->push_back(
+        {reinterpret_cast<uintptr_t>(object), bytes, type});
+    return 1;
+  };
+  EXPECT_EQ(loam_heap_walk(heap.m(), visit, &objects), LOAM_OK);
+  std::sort(
+      objects.begin(), objects.end(),
+      [](const Walked& a, const Walked& b) { return a.address < b.address; });
+  return objects;
+}
+
+class HeapSnapshotTest : public testing::Test {
+ protected:
+  HeapSnapshotTest() : folder_(testing::TempDir() + "/heap_snapshot_test") {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directory(folder_);
+  }
+  ~HeapSnapshotTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string Path(const std::string& name = "test.heapsnapshot") const {
+    return folder_ + "/" + name;
+  }
+  SnapshotReader Write(const TestHeap& heap) const {
+    EXPECT_EQ(loam_heap_snapshot_write(heap.m(), Path().c_str()), LOAM_OK)
+        << loam_last_error();
+    return SnapshotReader(Path());
+  }
+
+ private:
+  const std::string folder_;
+};
+
+// The nodes of objects by rising identity, which is by rising address while the
+// heap has one arena.
+std::vector<size_t> ObjectNodes(const SnapshotReader& snapshot) {
+  std::vector<size_t> result;
+  for (size_t i = 0; i < snapshot.nodes.size(); i++) {
+    if (snapshot.nodes[i].type != "synthetic") result.push_back(i);
+  }
+  std::sort(result.begin(), result.end(), [&](size_t a, size_t b) {
+    return snapshot.nodes[a].id < snapshot.nodes[b].id;
+  });
+  return result;
+}
+
+// After a full collection the snapshot and a walk show the same objects, and
+// every edge is a reference of the model, by its name.
+TEST_F(HeapSnapshotTest, AgreesWithAWalkAndTheModel) {
+  TestHeap heap;
+  const RandomGraph graph(&heap, 20'000, 50);
+  SCOPED_TRACE(graph.Describe());
+  const SnapshotReader snapshot = Write(heap);
+  ASSERT_FALSE(HasFailure());
+  EXPECT_EQ(snapshot.nodes.size(), snapshot.node_count);
+  EXPECT_EQ(snapshot.edges.size(), snapshot.edge_count);
+  EXPECT_EQ(snapshot.CountReachable(), snapshot.node_count);
+
+  const std::vector<Walked> walked = Walk(heap);
+  const std::vector<size_t> nodes = ObjectNodes(snapshot);
+  ASSERT_EQ(walked.size(), nodes.size());
+  ASSERT_EQ(walked.size(), graph.objects.size());
+  std::unordered_map<uintptr_t, size_t> model;
+  for (size_t i = 0; i < graph.objects.size(); i++) {
+    model[reinterpret_cast<uintptr_t>(graph.objects[i].address)] = i;
+  }
+  std::vector<size_t> node_of(graph.objects.size());
+  for (size_t i = 0; i < walked.size(); i++) {
+    node_of[model.at(walked[i].address)] = nodes[i];
+  }
+  for (size_t i = 0; i < walked.size() && !HasFailure(); i++) {
+    const SnapshotNode& node = snapshot.nodes[nodes[i]];
+    const ModelObject& object = graph.objects[model.at(walked[i].address)];
+    EXPECT_EQ(node.bytes, walked[i].bytes);
+    EXPECT_EQ(node.name, object.type);
+    EXPECT_EQ(node.type, object.type == "bytes" ? "native" : "object");
+    using Edge = std::pair<std::string, size_t>;
+    std::vector<Edge> expected;
+    for (const ModelSlot& slot : object.slots) {
+      if (slot.target == SIZE_MAX) continue;
+      expected.emplace_back(slot.edge, node_of[slot.target]);
+    }
+    std::vector<Edge> edges;
+    for (size_t e = node.first_edge; e < node.edge_end; e++) {
+      edges.emplace_back(snapshot.edges[e].Text(), snapshot.edges[e].to);
+    }
+    ASSERT_THAT(edges, UnorderedElementsAreArray(expected)) << object.type;
+  }
+
+  // The roots: one provider, by its name.
+  const size_t providers = snapshot.Child(0, "(provider)");
+  ASSERT_NE(providers, SIZE_MAX);
+  const size_t kept = snapshot.Follow(providers, "property kept");
+  ASSERT_NE(kept, SIZE_MAX);
+  EXPECT_EQ(snapshot.nodes[kept].name, "provider kept");
+  ASSERT_EQ(snapshot.nodes[kept].edge_end - snapshot.nodes[kept].first_edge,
+            graph.roots.size());
+  for (size_t i = 0; i < graph.roots.size(); i++) {
+    EXPECT_EQ(snapshot.Follow(kept, "element " + std::to_string(i)),
+              node_of[graph.roots[i]]);
+  }
+}
+
+// Dead objects are not in it, found dead or not; and it collects nothing.
+TEST_F(HeapSnapshotTest, ShowsWhatIsReachable) {
+  TestHeap heap;
+  const loam_type* type = RegisterNode(heap.types());
+  for (size_t i = 0; i < 100; i++) {
+    heap.kept.push_back(NewNode(heap.m(), type, i));
+  }
+  EXPECT_EQ(Write(heap).CountNamed("node"), 100u);
+  heap.kept.resize(30);
+  const uint64_t cycles = heap.Stats().cycles;
+  const SnapshotReader snapshot = Write(heap);
+  EXPECT_EQ(snapshot.CountNamed("node"), 30u);
+  EXPECT_EQ(heap.Stats().cycles, cycles);
+  EXPECT_EQ(Walk(heap).size(), 100u);
+  heap.Collect();
+  EXPECT_EQ(Walk(heap).size(), 30u);
+  EXPECT_EQ(Write(heap).node_count, snapshot.node_count);
+}
+
+// The same object has the same number in every snapshot, and no other has it.
+TEST_F(HeapSnapshotTest, IdentitiesAreStable) {
+  TestHeap heap;
+  const loam_type* old_type = RegisterNode(heap.types());
+  const loam_type* new_type =
+      RegisterType(heap.types(), "new", 24, {{"link", 0, 1, LOAM_POINTER}});
+  for (size_t i = 0; i < 1000; i++) {
+    heap.kept.push_back(NewNode(heap.m(), old_type, i));
+  }
+  const auto ids = [](const SnapshotReader& snapshot, const std::string& name) {
+    std::vector<uint64_t> result;
+    for (const SnapshotNode& node : snapshot.nodes) {
+      if (node.name == name) result.push_back(node.id);
+    }
+    return result;
+  };
+  const std::vector<uint64_t> before = ids(Write(heap), "node");
+  EXPECT_EQ(before.size(), 1000u);
+  for (size_t i = 0; i < 1000; i++) {
+    heap.kept.push_back(loam_alloc(heap.m(), new_type));
+  }
+  // Of another arena, too.
+  heap.kept.push_back(loam_alloc_bytes(heap.m(), 70 << 20));
+  heap.kept.push_back(loam_alloc_bytes(heap.m(), 70 << 20));
+  const SnapshotReader after = Write(heap);
+  EXPECT_EQ(ids(after, "node"), before);
+  std::vector<uint64_t> all;
+  for (const SnapshotNode& node : after.nodes) all.push_back(node.id);
+  std::sort(all.begin(), all.end());
+  EXPECT_EQ(std::adjacent_find(all.begin(), all.end()), all.end());
+}
+
+TEST_F(HeapSnapshotTest, NamesRoots) {
+  TestHeap heap;
+  loam_mutator* m = heap.m();
+  const loam_type* type = RegisterNode(heap.types());
+  const auto new_node = [&] { return NewNode(m, type, 0); };
+  void* word = new_node();
+  void* more[2] = {new_node(), nullptr};
+  loam_root *root, *range;
+  ASSERT_EQ(
+      loam_root_add(heap.heap(), &word, LOAM_POINTER, "cache \"a\"", &root),
+      LOAM_OK);
+  ASSERT_EQ(
+      loam_root_add_range(heap.heap(), more, 2, LOAM_POINTER, nullptr, &range),
+      LOAM_OK);
+  LOAM_FRAME(m, outer, 2, LOAM_POINTER);
+  outer.slots[1] = reinterpret_cast<loam_word>(new_node());
+  const loam_frame_map map = {1, LOAM_POINTER, nullptr, "inner"};
+  struct {
+    loam_frame frame;
+    void* slots[1];
+  } inner = {};
+  loam_frame_push(m, &inner.frame, &map);
+  inner.slots[0] = new_node();
+  loam_global* globals[2];
+  for (loam_global*& global : globals) {
+    ASSERT_EQ(
+        loam_global_create(heap.heap(), LOAM_POINTER,
+                           reinterpret_cast<loam_word>(new_node()), &global),
+        LOAM_OK);
+  }
+
+  const SnapshotReader snapshot = Write(heap);
+  EXPECT_EQ(snapshot.nodes[0].name, "(root)");
+  EXPECT_EQ(snapshot.nodes[0].type, "synthetic");
+  EXPECT_EQ(snapshot.CountNamed("node"), 6u);
+  const size_t thread = snapshot.Child(0, "(thread main)");
+  ASSERT_NE(thread, SIZE_MAX);
+  const size_t inner_node = snapshot.Follow(thread, "property inner");
+  ASSERT_NE(inner_node, SIZE_MAX);
+  EXPECT_EQ(snapshot.nodes[inner_node].name, "frame inner");
+  EXPECT_NE(snapshot.Follow(inner_node, "element 0"), SIZE_MAX);
+  const size_t outer_node = snapshot.Follow(thread, "property TestBody");
+  ASSERT_NE(outer_node, SIZE_MAX);
+  EXPECT_NE(snapshot.Follow(outer_node, "element 1"), SIZE_MAX);
+  const size_t registered = snapshot.Child(0, "(registered root)");
+  ASSERT_NE(registered, SIZE_MAX);
+  EXPECT_NE(snapshot.Follow(registered, "property cache \"a\""), SIZE_MAX);
+  const size_t of_heap = snapshot.Child(0, "(global)");
+  ASSERT_NE(of_heap, SIZE_MAX);
+  EXPECT_NE(snapshot.Follow(of_heap, "element 0"), SIZE_MAX);
+  EXPECT_NE(snapshot.Follow(of_heap, "element 1"), SIZE_MAX);
+
+  for (loam_global* global : globals) {
+    EXPECT_EQ(loam_global_destroy(global), LOAM_OK);
+  }
+  loam_frame_pop(&inner.frame);
+  LOAM_FRAME_END(outer);
+  EXPECT_EQ(loam_root_remove(range), LOAM_OK);
+  EXPECT_EQ(loam_root_remove(root), LOAM_OK);
+}
+
+// A stack so deep that its frames share a node in the end.
+TEST_F(HeapSnapshotTest, MoreFramesThanNodes) {
+  constexpr size_t kFrames = 100'000;
+  TestHeap heap;
+  const loam_type* type = RegisterNode(heap.types());
+  const loam_frame_map map = {1, LOAM_POINTER, nullptr, "recurse"};
+  struct Frame {
+    loam_frame frame;
+    void* slots[1];
+  };
+  std::vector<Frame> frames(kFrames);
+  for (Frame& frame : frames) {
+    loam_frame_push(heap.m(), &frame.frame, &map);
+    frame.slots[0] = NewNode(heap.m(), type, 0);
+  }
+  const SnapshotReader snapshot = Write(heap);
+  EXPECT_EQ(snapshot.CountNamed("node"), kFrames);
+  EXPECT_EQ(snapshot.CountReachable(), snapshot.node_count);
+  EXPECT_GT(snapshot.CountNamed("frame recurse"), 60'000u);
+  const size_t more = snapshot.Child(0, "(more roots)");
+  ASSERT_NE(more, SIZE_MAX);
+  EXPECT_EQ(snapshot.nodes[more].edge_end - snapshot.nodes[more].first_edge +
+                snapshot.CountNamed("frame recurse"),
+            kFrames);
+  for (size_t i = kFrames; i-- > 0;) loam_frame_pop(&frames[i].frame);
+}
+
+TEST_F(HeapSnapshotTest, AnyNameIsText) {
+  TestHeap heap;
+  const std::string name = "\"nodes\":[1]\\ </script>\n\x01 \xc3\xa9 \xff";
+  const loam_type* type = RegisterType(heap.types(), name.c_str(), 16,
+                                       {{"a\"b", 0, 1, LOAM_POINTER}});
+  void* object = loam_alloc(heap.m(), type);
+  heap.kept = {object};
+  loam_store_pointer(heap.m(), object, object, object);
+  const SnapshotReader snapshot = Write(heap);
+  const std::string read = "\"nodes\":[1]\\ </script>\n\x01 \xc3\xa9 ?";
+  ASSERT_EQ(snapshot.CountNamed(read), 1u);
+  const size_t node = snapshot.nodes.size() - 1;
+  EXPECT_EQ(snapshot.Follow(node, "property a\"b"), node);
+}
+
+TEST_F(HeapSnapshotTest, EmptyHeap) {
+  const TestHeap heap;
+  const SnapshotReader snapshot = Write(heap);
+  EXPECT_EQ(snapshot.node_count, 1u);
+  EXPECT_EQ(snapshot.edge_count, 0u);
+}
+
+TEST_F(HeapSnapshotTest, ValuesAreDecoded) {
+  loam_options options = TestOptions();
+  options.encoding.kind = LOAM_ENCODING_LOW_TAG;
+  options.encoding.low_tag_mask = 7;
+  options.encoding.low_tag_references = 1u << 5;  // the others are numbers
+  TestHeap heap(options);
+  auto* slots = static_cast<loam_word*>(loam_alloc_slots(heap.m(), 4));
+  heap.kept = {slots};
+  void* other = loam_alloc_slots(heap.m(), 2);
+  const auto address = reinterpret_cast<loam_word>(other);
+  loam_store_value(heap.m(), slots, &slots[1], address | 5);
+  loam_store_value(heap.m(), slots, &slots[2], address | 4);
+  const SnapshotReader snapshot = Write(heap);
+  EXPECT_EQ(snapshot.CountNamed("slots"), 2u);
+  const size_t kept =
+      snapshot.Child(snapshot.Child(0, "(provider)"), "provider kept");
+  ASSERT_NE(kept, SIZE_MAX);
+  const size_t node = snapshot.Follow(kept, "element 0");
+  EXPECT_NE(snapshot.Follow(node, "element 1"), SIZE_MAX);
+  EXPECT_EQ(snapshot.Follow(node, "element 2"), SIZE_MAX);
+}
+
+// A heap at its limit can be looked at.
+TEST_F(HeapSnapshotTest, NeedsNothingOfTheHeap) {
+  loam_options options = TestOptions();
+  options.heap_limit = 16 << 20;
+  TestHeap heap(options);
+  const loam_type* type = RegisterNode(heap.types());
+  for (Node* node = NewNode(heap.m(), type, 0); node != nullptr;
+       node = NewNode(heap.m(), type, 0)) {
+    heap.kept.push_back(node);
+  }
+  const loam_stats before = heap.Stats();
+  const SnapshotReader snapshot = Write(heap);
+  EXPECT_EQ(snapshot.CountNamed("node"), heap.kept.size());
+  EXPECT_EQ(heap.Stats().committed_bytes, before.committed_bytes);
+  EXPECT_EQ(loam_find_path(
+                heap.m(), heap.kept[5],
+                [](const loam_path_step*, void*) { return 1; }, nullptr),
+            LOAM_OK);
+}
+
+// Other threads allocate, and change what they hold, between snapshots.
+TEST_F(HeapSnapshotTest, WhileOthersWork) {
+  TestHeap heap;
+  const loam_type* type = RegisterNode(heap.types());
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; t++) {
+    threads.emplace_back([&] {
+      loam_mutator* m;
+      ASSERT_EQ(loam_mutator_attach(heap.heap(), "worker", &m), LOAM_OK);
+      LOAM_FRAME(m, frame, 1, LOAM_POINTER);
+      while (!stop.load(std::memory_order_relaxed)) {
+        auto* list = NewNode(m, type, 0);
+        loam_store_pointer(m, list, &list->left,
+                           reinterpret_cast<void*>(frame.slots[0]));
+        list->number =
+            frame.slots[0] == 0
+                ? 1
+                : reinterpret_cast<Node*>(frame.slots[0])->number + 1;
+        frame.slots[0] =
+            list->number > 1000 ? 0 : reinterpret_cast<loam_word>(list);
+      }
+      LOAM_FRAME_END(frame);
+      EXPECT_EQ(loam_mutator_detach(m), LOAM_OK);
+    });
+  }
+  for (int i = 0; i < 20 && !HasFailure(); i++) {
+    const SnapshotReader snapshot = Write(heap);
+    EXPECT_EQ(snapshot.CountReachable(), snapshot.node_count);
+    EXPECT_LE(snapshot.CountNamed("node"), 3 * 1000u);
+  }
+  stop.store(true, std::memory_order_relaxed);
+  loam_enter_native(heap.m());
+  for (std::thread& thread : threads) thread.join();
+  loam_leave_native(heap.m());
+}
+
+TEST_F(HeapSnapshotTest, Errors) {
+  const TestHeap heap;
+  EXPECT_EQ(loam_heap_snapshot_write(heap.m(), nullptr), LOAM_INVALID_ARGUMENT);
+  EXPECT_THAT(loam_last_error(),
+              HasSubstr("loam_heap_snapshot_write: path: is NULL"));
+  EXPECT_EQ(loam_heap_snapshot_write(heap.m(), Path("no/file").c_str()),
+            LOAM_IO_ERROR);
+  EXPECT_THAT(loam_last_error(), HasSubstr("loam_heap_snapshot_write: cannot "
+                                           "open"));
+  EXPECT_EQ(loam_heap_snapshot_write(heap.m(), "/dev/full"), LOAM_IO_ERROR);
+}
+
+// A trace callback that does not say the same twice.
+TEST_F(HeapSnapshotTest, CallbacksThatChangeTheirMind) {
+  TestHeap heap;
+  static std::atomic<int> calls{0};
+  loam_type_info info = LOAM_TYPE_INFO_INIT;
+  info.name = "fickle";
+  info.size = 16;
+  info.trace = [](loam_visitor* visitor, void* object, size_t) {
+    for (int i = calls++; i > 0; i--) loam_visit_pointer(visitor, object);
+  };
+  const loam_type* type;
+  ASSERT_EQ(loam_type_register(heap.types(), &info, &type), LOAM_OK);
+  heap.kept = {loam_alloc(heap.m(), type)};
+  EXPECT_EQ(loam_heap_snapshot_write(heap.m(), Path().c_str()),
+            LOAM_WRONG_STATE);
+  EXPECT_FALSE(std::filesystem::exists(Path()));
+  heap.kept.clear();
+}
+
+}  // namespace
+}  // namespace loam_test
