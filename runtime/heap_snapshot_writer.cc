@@ -23,7 +23,9 @@
 // are of the types "object", named by their loam type, and "native", bytes
 // without a type.
 
+#include <charconv>
 #include <cstdio>
+#include <initializer_list>
 #include <string_view>
 
 #include "runtime/base/embedder_call.h"
@@ -114,6 +116,7 @@ class SnapshotWriter {
   void WriteNodes();
   void WriteNode(NodeType type, uint32_t name, uint64_t identity,
                  uint64_t bytes, uint64_t edges);
+  void PutItem(std::initializer_list<uint64_t> numbers);
   void WriteEdges();
   void WriteRootEdges(const RootNode& node);
   void WriteEdge(EdgeType type, uint64_t name_or_index, uint64_t node);
@@ -254,14 +257,22 @@ void SnapshotWriter::WriteHeader() {
 
 void SnapshotWriter::WriteNode(NodeType type, uint32_t name, uint64_t identity,
                                uint64_t bytes, uint64_t edges) {
-  file_->Put(is_first_ ? "" : "\n,");
+  PutItem({type, name, identity, bytes, edges, 0, 0});
+}
+
+// Nearly all of the file.
+void SnapshotWriter::PutItem(std::initializer_list<uint64_t> numbers) {
+  constexpr size_t kNumberBytes = 21;  // and a comma
+  char line[kNodeFields * kNumberBytes + 2];
+  char* at = line;
+  *at++ = is_first_ ? ' ' : ',';
   is_first_ = false;
-  for (const uint64_t number :
-       {uint64_t{type}, uint64_t{name}, identity, bytes, edges}) {
-    file_->PutNumber(number);
-    file_->Put(",");
+  for (const uint64_t number : numbers) {
+    at = std::to_chars(at, line + sizeof(line), number).ptr;
+    *at++ = ',';
   }
-  file_->Put("0,0");
+  at[-1] = '\n';
+  file_->Put({line, static_cast<size_t>(at - line)});
 }
 
 void SnapshotWriter::WriteNodes() {
@@ -285,13 +296,7 @@ void SnapshotWriter::WriteNodes() {
 
 void SnapshotWriter::WriteEdge(EdgeType type, uint64_t name_or_index,
                                uint64_t node) {
-  file_->Put(is_first_ ? "" : "\n,");
-  is_first_ = false;
-  file_->PutNumber(type);
-  file_->Put(",");
-  file_->PutNumber(name_or_index);
-  file_->Put(",");
-  file_->PutNumber(node * kNodeFields);
+  PutItem({type, name_or_index, node * kNodeFields});
 }
 
 void SnapshotWriter::WriteRootEdges(const RootNode& node) {

@@ -114,7 +114,8 @@ TEST_F(HeapSnapshotTest, AgreesWithAWalkAndTheModel) {
     }
     std::vector<Edge> edges;
     for (size_t e = node.first_edge; e < node.edge_end; e++) {
-      edges.emplace_back(snapshot.edges[e].Text(), snapshot.edges[e].to);
+      edges.emplace_back(snapshot.Text(snapshot.edges[e]),
+                         snapshot.edges[e].to);
     }
     ASSERT_THAT(edges, UnorderedElementsAreArray(expected)) << object.type;
   }

@@ -17,12 +17,9 @@
 namespace loam_test {
 
 struct SnapshotEdge {
-  std::string type;
-  std::string name;  // or the index, in digits
-  size_t to;         // a node
-
-  // As ModelSlot::edge.
-  std::string Text() const { return type + " " + name; }
+  uint32_t type;
+  uint32_t name_or_index;
+  size_t to;  // a node
 };
 
 struct SnapshotNode {
@@ -47,10 +44,19 @@ class SnapshotReader {
   uint64_t node_count = 0, edge_count = 0;  // as the header says
   size_t file_bytes() const { return text_.size(); }
 
+  // As ModelSlot::edge: the type, and the name or index.
+  std::string Text(const SnapshotEdge& edge) const {
+    const std::string& type = edge_types_[edge.type];
+    const bool is_index = type == "element" || type == "hidden";
+    return type + " " +
+           (is_index ? std::to_string(edge.name_or_index)
+                     : strings_.at(edge.name_or_index));
+  }
+
   // What the node's edge of this type and name leads to; SIZE_MAX: none.
   size_t Follow(size_t node, const std::string& edge) const {
     for (size_t e = nodes[node].first_edge; e < nodes[node].edge_end; e++) {
-      if (edges[e].Text() == edge) return edges[e].to;
+      if (Text(edges[e]) == edge) return edges[e].to;
     }
     return SIZE_MAX;
   }
@@ -77,7 +83,8 @@ class SnapshotReader {
       stack.pop_back();
       count++;
       for (size_t e = node.first_edge; e < node.edge_end; e++) {
-        if (edges[e].type == "weak" || reached[edges[e].to]) continue;
+        if (edge_types_[edges[e].type] == "weak" || reached[edges[e].to])
+          continue;
         reached[edges[e].to] = true;
         stack.push_back(edges[e].to);
       }
@@ -97,7 +104,7 @@ class SnapshotReader {
     SkipTo(
         "\"edge_fields\":[\"type\",\"name_or_index\",\"to_node\"],"
         "\"edge_types\":[");
-    const std::vector<std::string> edge_types = Strings();
+    edge_types_ = Strings();
     SkipTo("},\"node_count\":");
     node_count = Number();
     Expect(",\"edge_count\":");
@@ -109,33 +116,32 @@ class SnapshotReader {
     Expect(
         ",\n\"trace_function_infos\":[],\n\"trace_tree\":[],\n"
         "\"samples\":[],\n\"locations\":[],\n\"strings\":");
-    const std::vector<std::string> strings = Strings();
+    strings_ = Strings();
     Expect("}\n");
     EXPECT_EQ(at_, text_.size());
     if (testing::Test::HasFailure()) return;
 
     ASSERT_EQ(node_numbers.size(), node_count * kNodeFields);
     ASSERT_EQ(edge_numbers.size(), edge_count * 3);
-    EXPECT_EQ(
-        std::unordered_set<std::string>(strings.begin(), strings.end()).size(),
-        strings.size());
+    EXPECT_EQ(std::unordered_set<std::string>(strings_.begin(), strings_.end())
+                  .size(),
+              strings_.size());
     size_t edge = 0;
     for (size_t i = 0; i < node_numbers.size(); i += kNodeFields) {
       const uint64_t* n = &node_numbers[i];
       EXPECT_EQ(n[5] + n[6], 0u);
       EXPECT_LT(n[2], uint64_t{1} << 32) << "readers keep 32 bits";
-      nodes.push_back({node_types.at(n[0]), strings.at(n[1]), n[2], n[3], edge,
+      nodes.push_back({node_types.at(n[0]), strings_.at(n[1]), n[2], n[3], edge,
                        edge + n[4]});
       edge += n[4];
     }
     EXPECT_EQ(edge, edge_count);
     for (size_t i = 0; i < edge_numbers.size(); i += 3) {
       const uint64_t* n = &edge_numbers[i];
-      const std::string& type = edge_types.at(n[0]);
-      const bool is_index = type == "element" || type == "hidden";
       ASSERT_EQ(n[2] % kNodeFields, 0u);
       ASSERT_LT(n[2] / kNodeFields, nodes.size());
-      edges.push_back({type, is_index ? std::to_string(n[1]) : strings.at(n[1]),
+      ASSERT_LT(n[0], edge_types_.size());
+      edges.push_back({static_cast<uint32_t>(n[0]), static_cast<uint32_t>(n[1]),
                        n[2] / kNodeFields});
     }
   }
@@ -163,6 +169,7 @@ class SnapshotReader {
   template <typename Item>
   void List(Item&& item) {
     ASSERT_EQ(Next(), '[');
+    if (text_[at_] == ' ') at_++;
     if (text_[at_] == ']') {
       at_++;
       return;
@@ -207,6 +214,8 @@ class SnapshotReader {
 
   std::string text_;
   size_t at_ = 0;
+  std::vector<std::string> edge_types_;
+  std::vector<std::string> strings_;
 };
 
 }  // namespace loam_test
