@@ -186,7 +186,8 @@ typedef struct loam_path_step {
   /* The word that refers; NULL in the first step, and where a trace callback
    * has reported it. */
   const void* slot;
-  const char* field; /* what the type calls it; "" if nothing */
+  /* What the type calls it, or loam_visit_name has; "" if nothing. */
+  const char* field;
   /* Of the array element that the word lies in; of the word among several of
    * one field, in an object without a type, in the root, or among those that
    * the trace callback reports. LOAM_NO_INDEX: of none. */

@@ -72,7 +72,7 @@ Status Runtime::FindPath(Mutator* m, uintptr_t address,
                          void* data, ErrorMessage* message) {
   const ScopedFatalContext context(&fatal_context_);
   return WithPath(this, m, address, message,
-                  [&](const RetainingPaths& paths, uintptr_t) {
+                  [&](RetainingPaths& paths, uintptr_t) {
                     for (size_t i = 0; i < paths.length(); i++) {
                       if (!visit(paths.Step(i), data)) break;
                     }
@@ -82,8 +82,7 @@ Status Runtime::FindPath(Mutator* m, uintptr_t address,
 Status Runtime::LogPath(Mutator* m, uintptr_t address, ErrorMessage* message) {
   const ScopedFatalContext context(&fatal_context_);
   return WithPath(
-      this, m, address, message,
-      [&](const RetainingPaths& paths, uintptr_t cell) {
+      this, m, address, message, [&](RetainingPaths& paths, uintptr_t cell) {
         char line[kLineBytes];
         snprintf(line, sizeof(line), "the %.200s at %p is alive because of",
                  NameOfObject(*page_heap_.FindSpan(cell), cell),

@@ -120,6 +120,7 @@ class SnapshotWriter {
   void WriteEdges();
   void WriteRootEdges(const RootNode& node);
   void WriteEdge(EdgeType type, uint64_t name_or_index, uint64_t node);
+  void WriteNamedEdge(SlotName name, bool is_retaining, uint64_t node);
   void WriteReference(uintptr_t cell, const Reference& reference);
   void WriteStrings();
 
@@ -312,33 +313,33 @@ void SnapshotWriter::WriteRootEdges(const RootNode& node) {
   }
   for (size_t i = node.first_reference; i < node.end_reference; i++) {
     const RootReference& reference = tracer_.roots().references()[i];
-    WriteEdge(kElement, reference.index, NodeOf(reference.target));
+    WriteNamedEdge(tracer_.roots().NameOf(reference), true,
+                   NodeOf(reference.target));
   }
 }
 
 void SnapshotWriter::WriteReference(uintptr_t cell,
                                     const Reference& reference) {
-  SlotName name;
-  if (reference.slot == 0) {
-    name.index = reference.index;
-  } else {
-    name = NameOfSlot(*page_heap_->FindSpan(cell), cell, reference.slot);
-  }
-  const uint64_t node = NodeOf(reference.target);
+  const SlotName name =
+      reference.slot == 0
+          ? NameOfReported(reference.part, reference.index)
+          : NameOfSlot(*page_heap_->FindSpan(cell), cell, reference.slot);
+  WriteNamedEdge(name, IsRetaining(reference.kind), NodeOf(reference.target));
+}
+
+void SnapshotWriter::WriteNamedEdge(SlotName name, bool is_retaining,
+                                    uint64_t node) {
   const bool has_field = name.field[0] != '\0';
-  const bool is_weak = !IsRetaining(reference.kind);
-  if (!is_weak && has_field && name.index == SlotName::kNone) {
-    WriteEdge(kProperty, StringOf(name.field), node);
-  } else if (!is_weak && !has_field && name.is_in_fixed_part) {
-    WriteEdge(kHidden, name.index, node);
-  } else if (!is_weak && !name.is_in_element && !name.is_in_fixed_part) {
-    WriteEdge(kElement, name.index, node);
-  } else {
+  if (!is_retaining || (has_field && !name.is_array_element)) {
     char text[kNameBytes];
-    if (name.index >= kNamedIndices) name.index = SlotName::kAny;
+    if (name.index != SlotName::kNone && name.index >= kNamedIndices) {
+      name.index = SlotName::kAny;
+    }
     std::string_view written = WriteSlotName(name, text, sizeof(text));
     if (written.substr(0, 1) == ".") written.remove_prefix(1);
-    WriteEdge(is_weak ? kWeak : kProperty, StringOf(written), node);
+    WriteEdge(is_retaining ? kProperty : kWeak, StringOf(written), node);
+  } else {
+    WriteEdge(name.is_in_fixed_part ? kHidden : kElement, name.index, node);
   }
 }
 

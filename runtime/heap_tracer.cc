@@ -16,16 +16,26 @@ void RootTable::EnterRoot(const char* kind, const char* name) {
   kind_ = kind != nullptr ? kind : "";
   name_ = name != nullptr ? name : "";
   has_group_ = false;
+  part_ = 0;
+  next_index_ = 0;
+}
+
+void RootTable::EnterPart(const char* name) {
+  // Copied at once: the embedder may build it for the call.
+  if ((names_.empty() && !names_.Add('\0')) || !AddName(name, &part_)) {
+    is_out_of_memory_ = true;
+  }
   next_index_ = 0;
 }
 
 bool RootTable::AddWord(WordKind kind, uintptr_t target) {
   const uint64_t index = next_index_++;
+  if (is_out_of_memory_) return false;
   if (target == 0) return true;
   if (!has_group_ && !AddGroup()) return false;
   has_group_ = true;
   const auto group = static_cast<uint32_t>(groups_.size() - 1);
-  return references_.Add({kind, group, index, target});
+  return references_.Add({kind, group, part_, index, target});
 }
 
 bool RootTable::AddGroup() {

@@ -39,7 +39,8 @@ struct RootGroup {
 struct RootReference {
   WordKind kind;
   uint32_t group;    // in RootTable::groups
-  uint64_t index;    // of the word in its group
+  uint32_t part;     // a name; see RootTable::name
+  uint64_t index;    // of the word in its group, or the part of it
   uintptr_t target;  // the cell of the object referred to
 };
 
@@ -48,6 +49,7 @@ class RootTable {
   // The words that follow belong to this. NULL is "".
   void EnterThread(const char* name);
   void EnterRoot(const char* kind, const char* name);
+  void EnterPart(const char* name);
   // The next word, which refers to the object in cell `target`; 0: to none.
   // False when out of memory.
   bool AddWord(WordKind kind, uintptr_t target);
@@ -55,6 +57,9 @@ class RootTable {
   const OsArray<RootGroup>& groups() const { return groups_; }
   const OsArray<RootReference>& references() const { return references_; }
   const char* name(uint32_t offset) const { return &names_[offset]; }
+  SlotName NameOf(const RootReference& reference) const {
+    return NameOfReported(name(reference.part), reference.index);
+  }
 
  private:
   bool AddGroup();
@@ -70,6 +75,8 @@ class RootTable {
   const char* name_ = "";
   uint32_t thread_number_ = 0;
   bool has_group_ = false;
+  uint32_t part_ = 0;
+  bool is_out_of_memory_ = false;
   uint64_t next_index_ = 0;
 };
 
@@ -134,6 +141,7 @@ class HeapTracer final : public Tracer {
   void EnterRoot(const char* kind, const char* name) override {
     roots_.EnterRoot(kind, name);
   }
+  void EnterPart(const char* name) override { roots_.EnterPart(name); }
   void Drain() override;
   void ScanObject(Span* span, uintptr_t cell) override;
   bool HasReached(uintptr_t address) const override;

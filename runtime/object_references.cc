@@ -16,7 +16,8 @@ SlotName NameOfSlot(const Span& span, uintptr_t cell, uintptr_t slot) {
   name.field = position.name;
   if (position.in_element) {
     name.index = position.element_index;
-    name.is_in_element = type->element_size > kWordBytes;
+    name.is_array_element = type->element_size == kWordBytes;
+    name.is_in_element = !name.is_array_element;
     if (name.is_in_element && name.field[0] == '\0') {
       // No way to say which word of the element.
       name.is_in_element = false;

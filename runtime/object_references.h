@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <string_view>
 
 #include "runtime/gc/value_encoding.h"
@@ -23,10 +24,14 @@ constexpr bool IsRetaining(WordKind kind) {
          kind == WordKind::kEphemeronValue || kind == WordKind::kAmbiguous;
 }
 
+// Of names that trace callbacks give; longer ones are cut.
+constexpr size_t kPartNameBytes = 128;
+
 struct Reference {
   WordKind kind;
   uintptr_t slot;    // the word; 0 if a trace callback has reported it
-  size_t index;      // and then: how many it has reported before
+  size_t index;      // and then: how many it has reported before,
+  const char* part;  // and what it called them; until the visit is over
   uintptr_t target;  // the cell of the object referred to
 };
 
@@ -40,9 +45,18 @@ struct SlotName {
   // field, or of an object that names none; or of what a trace callback
   // reports.
   size_t index = kNone;
+  bool is_array_element = false;  // a word of its own
   bool is_in_element = false;     // index counts elements of several words
   bool is_in_fixed_part = false;  // of a registered type
 };
+// Of a word that a callback reports after `index` others of a part, which may
+// be "".
+inline SlotName NameOfReported(const char* part, size_t index) {
+  SlotName name;
+  name.field = part;
+  name.index = part[0] != '\0' && index == 0 ? SlotName::kNone : index;
+  return name;
+}
 SlotName NameOfSlot(const Span& span, uintptr_t cell, uintptr_t slot);
 
 // As one would write it behind the object: ".next", "[3]", "[3].key",
@@ -88,7 +102,7 @@ class ObjectReferences {
         ForEachSlot(span, cell, [&](WordKind kind, uintptr_t slot) {
           const uintptr_t target =
               TargetOf(kind, *reinterpret_cast<const uintptr_t*>(slot));
-          if (target != 0) visit(Reference{kind, slot, 0, target});
+          if (target != 0) visit(Reference{kind, slot, 0, "", target});
         });
     if (callback == nullptr) return;
     CallbackVisitor<Visit> visitor(this, visit);
@@ -109,16 +123,22 @@ class ObjectReferences {
     void VisitAmbiguous(uintptr_t word) override {
       Report(WordKind::kAmbiguous, word);
     }
+    void EnterPart(const char* name) override {
+      // The embedder may have built it for the call.
+      snprintf(part_, sizeof(part_), "%s", name);
+      next_index_ = 0;
+    }
 
    private:
     void Report(WordKind kind, uintptr_t word) {
       const size_t index = next_index_++;
       const uintptr_t target = references_->TargetOf(kind, word);
-      if (target != 0) visit_(Reference{kind, 0, index, target});
+      if (target != 0) visit_(Reference{kind, 0, index, part_, target});
     }
 
     const ObjectReferences* const references_;
     Visit& visit_;
+    char part_[kPartNameBytes] = "";
     size_t next_index_ = 0;
   };
 

@@ -1,5 +1,7 @@
 #include "runtime/retaining_paths.h"
 
+#include <cstdio>
+
 #include "runtime/base/fatal.h"
 #include "runtime/runtime.h"
 
@@ -36,7 +38,7 @@ bool RetainingPaths::Find(uintptr_t cell) {
   }
 }
 
-PathStep RetainingPaths::Step(size_t i) const {
+PathStep RetainingPaths::Step(size_t i) {
   PathStep step = {};
   step.to = path_[length_ - 1 - i];
   const Span& span = *page_heap_->FindSpan(step.to);
@@ -51,7 +53,7 @@ PathStep RetainingPaths::Step(size_t i) const {
     step.root_thread = roots.name(group.thread);
     step.root_kind = roots.name(group.kind);
     step.root_name = roots.name(group.name);
-    step.name.index = reference.index;
+    step.name = roots.NameOf(reference);
     return step;
   }
   step.from = SourceOf(referrer);
@@ -63,10 +65,12 @@ PathStep RetainingPaths::Step(size_t i) const {
     return step;
   }
   // Which of the references that the callback reports: the first that fits.
+  bool is_found = false;
   tracer_.references().ForEach(step.from, [&](const Reference& reference) {
-    if (reference.target == step.to && step.name.index == SlotName::kNone) {
-      step.name.index = reference.index;
-    }
+    if (is_found || reference.target != step.to) return;
+    is_found = true;
+    snprintf(part_, sizeof(part_), "%s", reference.part);
+    step.name = NameOfReported(part_, reference.index);
   });
   return step;
 }

@@ -54,7 +54,8 @@ class RetainingPaths {
   // How many steps it has; the last leads to the object, the first comes from a
   // root.
   size_t length() const { return length_; }
-  PathStep Step(size_t i) const;
+  // The name in it is valid until the next call.
+  PathStep Step(size_t i);
 
  private:
   Referrer ReferrerOf(uintptr_t cell) const {
@@ -70,6 +71,7 @@ class RetainingPaths {
   // The path's objects, the last first; there is room for any path.
   OsArray<uintptr_t> path_;
   size_t length_ = 0;
+  char part_[kPartNameBytes] = {};  // a name that a callback has given
 };
 
 }  // namespace loam

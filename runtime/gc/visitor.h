@@ -17,6 +17,9 @@ struct loam_visitor {
   virtual void EnterThread(const char* /*name*/) {}
   // The roots that follow belong to this; for messages.
   virtual void EnterRoot(const char* /*kind*/, const char* /*name*/) {}
+  // The words that follow are called this, until the next name or root; "": no
+  // more.
+  virtual void EnterPart(const char* /*name*/) {}
 
  protected:
   ~loam_visitor() = default;

@@ -246,6 +246,70 @@ TEST_F(HeapSnapshotTest, NamesRoots) {
   EXPECT_EQ(loam_root_remove(root), LOAM_OK);
 }
 
+// Providers and trace callbacks may say what they report.
+TEST_F(HeapSnapshotTest, NamesGivenByCallbacks) {
+  TestHeap heap;
+  static void* globals[3];
+  loam_type_info info = LOAM_TYPE_INFO_INIT;
+  info.name = "tagged";
+  info.size = 32;
+  info.trace = [](loam_visitor* visitor, void* object, size_t) {
+    auto** words = static_cast<void**>(object);
+    loam_visit_pointer(visitor, words[0]);
+    loam_visit_name(visitor, std::string("made up for the call").c_str());
+    loam_visit_pointer(visitor, words[1]);
+    loam_visit_pointer(visitor, words[2]);
+    loam_visit_name(visitor, nullptr);
+    loam_visit_pointer(visitor, words[3]);
+  };
+  const loam_type* type;
+  ASSERT_EQ(loam_type_register(heap.types(), &info, &type), LOAM_OK);
+  const auto provide = [](loam_visitor* visitor, void*) {
+    loam_visit_name(visitor, "total");
+    loam_visit_pointer(visitor, globals[0]);
+    loam_visit_name(visitor, "stack");
+    loam_visit_pointer_range(visitor, globals + 1, 2);
+  };
+  loam_root* root;
+  ASSERT_EQ(loam_root_provider_add(heap.heap(), provide, nullptr, "vm", &root),
+            LOAM_OK);
+  for (void*& global : globals) global = loam_alloc(heap.m(), type);
+  auto** words = static_cast<void**>(globals[2]);
+  for (int i = 0; i < 4; i++) {
+    loam_store_pointer(heap.m(), words, &words[i],
+                       loam_alloc_bytes(heap.m(), 64));
+  }
+
+  const SnapshotReader snapshot = Write(heap);
+  EXPECT_EQ(snapshot.CountNamed("tagged"), 3u);
+  const size_t vm =
+      snapshot.Follow(snapshot.Child(0, "(provider)"), "property vm");
+  ASSERT_NE(vm, SIZE_MAX);
+  EXPECT_NE(snapshot.Follow(vm, "property total"), SIZE_MAX);
+  EXPECT_NE(snapshot.Follow(vm, "property stack"), SIZE_MAX);
+  const size_t tagged = snapshot.Follow(vm, "property stack[1]");
+  ASSERT_NE(tagged, SIZE_MAX);
+  for (const char* edge : {"element 0", "property made up for the call",
+                           "property made up for the call[1]"}) {
+    EXPECT_NE(snapshot.Follow(tagged, edge), SIZE_MAX) << edge;
+  }
+  EXPECT_EQ(snapshot.nodes[tagged].edge_end - snapshot.nodes[tagged].first_edge,
+            4u);
+
+  std::vector<std::string> names;
+  const auto record = [](const loam_path_step* step, void* data) {
+    static_cast<std::vector<std::string>*>(data)->push_back(
+        step->field + std::string(" ") +
+        (step->index == LOAM_NO_INDEX ? "" : std::to_string(step->index)));
+    return 1;
+  };
+  ASSERT_EQ(loam_find_path(heap.m(), words[2], record, &names), LOAM_OK);
+  EXPECT_THAT(names, testing::ElementsAre("stack 1", "made up for the call 1"));
+  ASSERT_EQ(loam_find_path(heap.m(), globals[0], record, &names), LOAM_OK);
+  EXPECT_EQ(names.back(), "total ");
+  EXPECT_EQ(loam_root_remove(root), LOAM_OK);
+}
+
 // A stack so deep that its frames share a node in the end.
 TEST_F(HeapSnapshotTest, MoreFramesThanNodes) {
   constexpr size_t kFrames = 100'000;
