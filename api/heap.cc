@@ -1,4 +1,4 @@
-// Heaps, limits, collections, finalizers, fork.
+// Heaps, limits, collections, fork.
 
 #include <cstring>
 #include <new>
@@ -330,53 +330,6 @@ void loam_external_adjust(loam_mutator* m, int64_t bytes) {
 size_t loam_heap_release_memory(loam_heap* heap) {
   RequireNonNull(heap, "loam_heap_release_memory", "heap");
   return Unwrap(heap)->ReleaseMemory();
-}
-
-// ---- Finalizers
-
-loam_status loam_finalizer_set(loam_mutator* m, void* object,
-                               loam_finalizer_fn fn, void* data,
-                               loam_finalizer_mode mode) {
-  Mutator* mutator = RequireMutator(m, "loam_finalizer_set");
-  Runtime* runtime = mutator->runtime;
-  if (object == nullptr || fn == nullptr) {
-    return InvalidArgument(runtime, "loam_finalizer_set",
-                           object == nullptr ? "object" : "fn", "is NULL");
-  }
-  if (mode != LOAM_FINALIZER_ORDERED) {
-    return NotSupported(runtime, "loam_finalizer_set: mode");
-  }
-  ErrorMessage message;
-  const Status status = runtime->SetFinalizer(object, fn, data, &message);
-  return Report(runtime, status, message);
-}
-
-loam_status loam_finalizer_clear(loam_mutator* m, void* object) {
-  Mutator* mutator = RequireMutator(m, "loam_finalizer_clear");
-  if (object == nullptr) {
-    return InvalidArgument(mutator->runtime, "loam_finalizer_clear", "object",
-                           "is NULL");
-  }
-  ErrorMessage message;
-  const Status status = mutator->runtime->ClearFinalizer(object, &message);
-  return Report(mutator->runtime, status, message);
-}
-
-loam_status loam_finalizers_run(loam_mutator* m, size_t max, size_t* ran,
-                                size_t* waiting) {
-  Mutator* mutator = RequireMutator(m, "loam_finalizers_run");
-  const size_t count = mutator->runtime->RunFinalizers(mutator, max);
-  if (ran != nullptr) *ran = count;
-  if (waiting != nullptr) {
-    *waiting = mutator->runtime->specials()->finalizer_queue()->size();
-  }
-  return LOAM_OK;
-}
-
-void loam_finalizers_on_ready(loam_heap* heap, void (*wake)(void* data),
-                              void* data) {
-  RequireNonNull(heap, "loam_finalizers_on_ready", "heap");
-  Unwrap(heap)->specials()->finalizer_queue()->SetWake(wake, data);
 }
 
 // ---- fork

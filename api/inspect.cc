@@ -110,7 +110,9 @@ loam_status loam_heap_stats(loam_heap* heap, loam_stats* stats) {
   stats->spans = s.pages.spans;
   stats->types_with_typed_spans = s.typed_types;
   stats->finalizers_set = s.finalizers_set;
+  stats->cleanups_set = s.cleanups_set;
   stats->pinned_objects = s.pinned_objects;
+  stats->weak_handles = s.weak_handles;
   stats->finalizers_waiting = s.finalizers_waiting;
   stats->released_bytes = s.pages.released_bytes;
   stats->scavenged_bytes = s.scavenged_bytes;

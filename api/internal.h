@@ -63,6 +63,22 @@ inline loam_global* Wrap(GlobalRecord* global) {
   return reinterpret_cast<loam_global*>(global);
 }
 
+inline WeakHandle* Unwrap(loam_weak_handle* handle) {
+  return reinterpret_cast<WeakHandle*>(handle);
+}
+inline const WeakHandle* Unwrap(const loam_weak_handle* handle) {
+  return reinterpret_cast<const WeakHandle*>(handle);
+}
+inline WeakHandle* Unwrap(loam_watch* watch) {
+  return reinterpret_cast<WeakHandle*>(watch);
+}
+inline const WeakHandle* Unwrap(const loam_watch* watch) {
+  return reinterpret_cast<const WeakHandle*>(watch);
+}
+inline const EmbedderKind* Unwrap(const loam_special_kind* kind) {
+  return reinterpret_cast<const EmbedderKind*>(kind);
+}
+
 inline uintptr_t Address(const void* p) {
   return reinterpret_cast<uintptr_t>(p);
 }

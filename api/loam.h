@@ -3,9 +3,11 @@
  * This header is the whole C API. It is split by subject:
  *
  *   loam_types.h     statuses, word kinds, value encodings, object types
- *   loam_heap.h      heaps, options, limits, collections, finalizers
+ *   loam_heap.h      heaps, options, limits, collections, pages
  *   loam_mutator.h   mutators (threads), safepoints, allocation, stores
  *   loam_roots.h     roots, providers, frames, handles, fibers
+ *   loam_specials.h  finalizers, cleanups, pins, weak handles
+ *   loam_weak.h      weak words, ephemerons, weak maps
  *   loam_inspect.h   statistics, heap walks, maps, checks
  *   loam_inline.h    the fast paths, inlined; define LOAM_NO_INLINE before
  *                    including this header to call the library instead
@@ -44,6 +46,8 @@
 #include "api/loam_mutator.h"
 #include "api/loam_platform.h"
 #include "api/loam_roots.h"
+#include "api/loam_specials.h"
 #include "api/loam_types.h"
+#include "api/loam_weak.h"
 
 #endif /* LOAM_API_LOAM_H_ */

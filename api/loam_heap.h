@@ -1,4 +1,4 @@
-/* Heaps: options, limits, collections, finalizers. */
+/* Heaps: options, limits, collections, pages, fork. */
 #ifndef LOAM_API_LOAM_HEAP_H_
 #define LOAM_API_LOAM_HEAP_H_
 
@@ -144,8 +144,14 @@ typedef struct loam_options {
   uint64_t profile_rate; /* must be 0 in this version */
   uintptr_t arena_hint;  /* where to place the first arena; 0: the default */
   uint32_t raw_stores;   /* nonzero: stores need not use the store functions */
-  loam_word weak_cleared_word; /* for later versions */
-  uint32_t trace;              /* of loam_trace. LOAM_TRACE=gc,scavenge */
+  /* What weak and ephemeron words hold when what they referred to has died. */
+  loam_word weak_cleared_word;
+  uint32_t trace; /* of loam_trace. LOAM_TRACE=gc,scavenge */
+  /* Nonzero: loam_heap_destroy runs what is left: what is queued, and the
+   * finalizers, cleanups and callbacks of all objects, alive or not, on its
+   * thread, with a mutator of its own. Those that callbacks set meanwhile run
+   * too, eight times over. LOAM_FINALIZE_AT_DESTROY */
+  uint32_t finalize_at_destroy;
 
   /* Free memory that a heap keeps: so many percent over what the next
    * collection will find, or, when it has not allocated for five seconds, over
@@ -190,8 +196,10 @@ static inline void loam_options_init(loam_options* options) {
 LOAM_API loam_status loam_heap_create(const loam_options* options,
                                       loam_heap** heap);
 
-/* Destroys a heap and all its objects. Finalizers that have not run are
- * dropped. LOAM_WRONG_STATE while mutators are attached. */
+/* Destroys a heap and all its objects: calls the dispose functions of their
+ * types, and finalizers and cleanups if options.finalize_at_destroy asks for
+ * it; otherwise those that have not run are dropped. LOAM_WRONG_STATE while
+ * mutators are attached (the runner's does not count). */
 LOAM_API loam_status loam_heap_destroy(loam_heap* heap);
 
 /* The set given at creation, or the heap's own. */
@@ -214,8 +222,8 @@ LOAM_API void loam_heap_options_print(loam_heap* heap, FILE* out);
 LOAM_API const char* loam_heap_last_error(loam_heap* heap);
 
 typedef enum loam_collect_kind LOAM_ENUM_TYPE {
-  /* Returns when marking and sweeping are complete: everything dead is freed or
-   * on the finalizer queue. */
+  /* Returns when marking and sweeping are complete: everything dead is freed,
+   * or on the finalizer queue (loam_finalizers_run). */
   LOAM_COLLECT_FULL = 0
 } loam_collect_kind;
 
@@ -258,41 +266,6 @@ LOAM_API loam_status loam_pages_allocate(loam_heap* heap, size_t bytes,
  * removed. Any thread. LOAM_INVALID_ARGUMENT: no such pages begin there, or
  * they have been given back already. */
 LOAM_API loam_status loam_pages_free(loam_heap* heap, void* pages);
-
-/* ---- Finalizers -------------------------------------------------------- */
-
-typedef enum loam_finalizer_mode LOAM_ENUM_TYPE {
-  /* A finalizable object keeps what it refers to alive, so a chain is finalized
-   * one link per cycle from its head, and a cycle never. */
-  LOAM_FINALIZER_ORDERED = 0,
-  LOAM_FINALIZER_UNORDERED /* later version */
-} loam_finalizer_mode;
-
-/* Runs inside loam_finalizers_run, on its thread; may allocate. `object` is
- * rooted during the call, and an ordinary object again afterwards. */
-typedef void (*loam_finalizer_fn)(loam_mutator* m, void* object, void* data);
-
-/* Sets the finalizer of an object, one per object (else LOAM_WRONG_STATE):
- * when the object is found dead it is kept for one more cycle and queued. Byte
- * objects below 16 bytes share cells, and so a finalizer, which then gets the
- * base of the cell. `data` is passed on as it is: no root. */
-LOAM_API loam_status loam_finalizer_set(loam_mutator* m, void* object,
-                                        loam_finalizer_fn fn, void* data,
-                                        loam_finalizer_mode mode);
-/* LOAM_NOT_FOUND if it has none, or has been queued already. */
-LOAM_API loam_status loam_finalizer_clear(loam_mutator* m, void* object);
-
-/* Runs up to `max` queued finalizers (0: all that are queued on entry). Writes
- * how many ran and how many wait; either may be NULL. Safepoint. */
-LOAM_API loam_status loam_finalizers_run(loam_mutator* m, size_t max,
-                                         size_t* ran, size_t* waiting);
-
-/* `wake` is called when finalizers are queued on an empty queue, on the thread
- * that sweeps (the heap's own perhaps, or a platform's), perhaps while the
- * world is stopped: it must not call loam, nor take a lock that anybody holds
- * across a call of loam. NULL to stop. */
-LOAM_API void loam_finalizers_on_ready(loam_heap* heap,
-                                       void (*wake)(void* data), void* data);
 
 /* ---- fork -------------------------------------------------------------- */
 

@@ -42,8 +42,10 @@ typedef struct loam_stats {
   uint64_t spans;
   uint64_t types_with_typed_spans;
   uint64_t finalizers_set;
-  uint64_t finalizers_waiting;
+  uint64_t finalizers_waiting; /* and what else loam_finalizers_run runs */
+  uint64_t cleanups_set;
   uint64_t pinned_objects;
+  uint64_t weak_handles; /* of objects not known to be dead */
   /* Going back to the OS. */
   uint64_t released_bytes;  /* now: free pages given back, or not used yet */
   uint64_t scavenged_bytes; /* in the background, since the heap was created */

@@ -161,12 +161,6 @@ LOAM_API void loam_root_store_value(loam_mutator* m, void* slot,
 LOAM_API void loam_root_store_pointer(loam_mutator* m, void* slot,
                                       const void* target);
 
-/* Weak slots; later version: refused with a fatal message, since no type can
- * have one yet. */
-LOAM_API void loam_store_weak(loam_mutator* m, void* object, void* slot,
-                              loam_word word);
-LOAM_API loam_word loam_load_weak(loam_mutator* m, void* object, void* slot);
-
 #ifdef __cplusplus
 } /* extern "C" */
 #endif

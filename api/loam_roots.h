@@ -15,7 +15,9 @@ typedef struct loam_fiber loam_fiber;
 
 /* `slot` is one word (of `count` words) outside the heap, of kind LOAM_VALUE,
  * LOAM_POINTER or LOAM_AMBIGUOUS, read at every collection until the root is
- * removed. `name` may be NULL. */
+ * removed; or of a weak kind, and then it keeps nothing alive, and is set to
+ * options.weak_cleared_word when what it referred to has died. `name` may be
+ * NULL. */
 LOAM_API loam_status loam_root_add(loam_heap* heap, void* slot,
                                    loam_word_kind kind, const char* name,
                                    loam_root** root);
@@ -118,8 +120,9 @@ LOAM_API loam_handle loam_handle_value(loam_mutator* m, loam_word word);
 LOAM_API loam_handle loam_handle_pointer(loam_mutator* m, const void* target);
 
 /* A global: a rooted word with any lifetime, for any thread. `kind` is
- * LOAM_VALUE or LOAM_POINTER; weak kinds come in a later version. set and get
- * are atomic (release and acquire). */
+ * LOAM_VALUE or LOAM_POINTER, or one of the weak kinds: then it keeps nothing
+ * alive, and holds options.weak_cleared_word when what it referred to has died.
+ * set and get are atomic (release and acquire). */
 typedef struct loam_global loam_global;
 LOAM_API loam_status loam_global_create(loam_heap* heap, loam_word_kind kind,
                                         loam_word word, loam_global** global);
@@ -127,29 +130,6 @@ LOAM_API void loam_global_set(loam_mutator* m, loam_global* global,
                               loam_word word);
 LOAM_API loam_word loam_global_get(const loam_global* global);
 LOAM_API loam_status loam_global_destroy(loam_global* global);
-
-/* Pins an object: it is alive until it has been unpinned as often, without any
- * reference to it, and native code may use its memory, in native state too.
- * `object` may be an address inside it. Byte objects below 16 bytes share
- * cells, and so pins. Not a safepoint. LOAM_INVALID_ARGUMENT: no object lives
- * there; LOAM_OUT_OF_MEMORY. */
-LOAM_API loam_status loam_pin(loam_mutator* m, void* object);
-/* Any thread may unpin what another has pinned. LOAM_NOT_FOUND if it is not
- * pinned. */
-LOAM_API loam_status loam_unpin(loam_mutator* m, void* object);
-
-/* Weak handles, weak providers and cleanups; later version:
- * LOAM_NOT_SUPPORTED. */
-typedef struct loam_weak_handle loam_weak_handle;
-LOAM_API loam_status loam_weak_handle_create(loam_mutator* m, void* object,
-                                             loam_weak_handle** handle);
-LOAM_API loam_status loam_weak_provider_add(loam_heap* heap,
-                                            loam_root_provider_fn fn,
-                                            void* data, const char* name,
-                                            loam_root** root);
-typedef void (*loam_cleanup_fn)(loam_word argument, void* data);
-LOAM_API loam_status loam_cleanup_add(loam_mutator* m, void* object,
-                                      loam_cleanup_fn fn, loam_word argument);
 
 /* ---- Unwinding --------------------------------------------------------- */
 

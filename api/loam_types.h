@@ -65,10 +65,10 @@ typedef enum loam_word_kind LOAM_ENUM_TYPE {
   LOAM_DATA = 0,          /* no reference: ignored */
   LOAM_VALUE = 1,         /* decoded by the heap's value encoding */
   LOAM_POINTER = 2,       /* a plain address, anywhere inside an object, or 0 */
-  LOAM_WEAK_VALUE = 3,    /* later version: loam_type_register refuses it */
-  LOAM_WEAK_POINTER = 4,  /* later version */
-  LOAM_EPHEMERON_KEY = 5, /* later version */
-  LOAM_EPHEMERON_VALUE = 6, /* later version */
+  LOAM_WEAK_VALUE = 3,    /* keeps nothing alive, see loam_weak.h: a value */
+  LOAM_WEAK_POINTER = 4,  /* the same: an address */
+  LOAM_EPHEMERON_KEY = 5, /* a value, weak */
+  LOAM_EPHEMERON_VALUE = 6, /* a value, alive with the keys of its record */
   LOAM_AMBIGUOUS = 7        /* perhaps an address: keeps alive what it hits */
 } loam_word_kind;
 
@@ -125,15 +125,23 @@ typedef struct loam_field {
  * objects in parallel. */
 typedef void (*loam_trace_fn)(loam_visitor* visitor, void* object, size_t size);
 
-/* Later version. */
+/* Called once for each dead object of a type, before its memory is reused, with
+ * the bytes of its cell: to close a file or free a buffer, without a record per
+ * object. While sweeping, so perhaps inside an allocation or a collection; any
+ * thread, any order, several objects in parallel. It reads and writes the
+ * object's own data words (what its references lead to may be gone), and calls
+ * nothing of loam. */
 typedef void (*loam_dispose_fn)(void* object, size_t size);
 
 enum {
-  LOAM_TYPE_HOT = 1u << 0,           /* typed spans from the first object on */
-  LOAM_TYPE_NEVER_CLEARED = 1u << 1, /* later version */
+  LOAM_TYPE_HOT = 1u << 0, /* typed spans from the first object on */
+  /* Weak references to objects of the type are strong: interned strings, say */
+  LOAM_TYPE_NEVER_CLEARED = 1u << 1,
   LOAM_TYPE_TRACE_STOPPED = 1u
                             << 2, /* trace only while its writers stand still */
-  LOAM_TYPE_DISPOSE_QUEUED = 1u << 3 /* later version */
+  /* dispose waits, and the cell with it, its references cleared, until
+   * loam_finalizers_run calls it. Not with a trace function */
+  LOAM_TYPE_DISPOSE_QUEUED = 1u << 3
 };
 
 /* Everything about a type. Words that no field names are data. Initialise with
@@ -153,7 +161,7 @@ typedef struct loam_type_info {
   size_t element_field_count;
   const uint8_t* word_kinds; /* instead of fields: a kind per word of `size` */
   loam_trace_fn trace;       /* instead of both */
-  loam_dispose_fn dispose;   /* later version: must be NULL */
+  loam_dispose_fn dispose;   /* may be NULL */
   uint32_t flags;            /* LOAM_TYPE_* */
   void* user;                /* returned by loam_type_user */
 } loam_type_info;

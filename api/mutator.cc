@@ -193,6 +193,19 @@ void loam_store_pointer(loam_mutator* m, void* object, void* slot,
   Store(m, "loam_store_pointer", object, slot, Address(target));
 }
 
+void loam_store_weak(loam_mutator* m, void* object, void* slot,
+                     loam_word word) {
+  Store(m, "loam_store_weak", object, slot, word);
+}
+
+// Words are cleared while the world is stopped, so there is nothing to wait
+// for.
+loam_word loam_load_weak(loam_mutator* m, void* object, void* slot) {
+  Mutator* mutator = RequireMutator(m, "loam_load_weak");
+  RequireStoreTarget(mutator, "loam_load_weak", object, slot);
+  return SlotRef(slot).load(std::memory_order_relaxed);
+}
+
 void loam_store_value_init(loam_mutator* m, void* object, void* slot,
                            loam_word word) {
   Mutator* mutator = RequireMutator(m, "loam_store_value_init");
@@ -288,14 +301,6 @@ void loam_root_store_value(loam_mutator* m, void* slot, loam_word word) {
 
 void loam_root_store_pointer(loam_mutator* m, void* slot, const void* target) {
   loam_root_store_value(m, slot, Address(target));
-}
-
-void loam_store_weak(loam_mutator*, void*, void*, loam_word) {
-  FatalMisuse("loam_store_weak: weak slots are not supported yet");
-}
-
-loam_word loam_load_weak(loam_mutator*, void*, void*) {
-  FatalMisuse("loam_load_weak: weak slots are not supported yet");
 }
 
 }  // extern "C"

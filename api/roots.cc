@@ -18,8 +18,9 @@ static_assert(offsetof(RootStack, next_handle) ==
 static_assert(offsetof(RootStack, handle_limit) ==
               offsetof(loam_root_stack, handle_limit));
 
-bool IsRootKind(loam_word_kind kind) {
-  return kind == LOAM_VALUE || kind == LOAM_POINTER || kind == LOAM_AMBIGUOUS;
+bool IsGlobalKind(loam_word_kind kind) {
+  return kind == LOAM_VALUE || kind == LOAM_POINTER ||
+         kind == LOAM_WEAK_VALUE || kind == LOAM_WEAK_POINTER;
 }
 
 loam_status OutOfMemory(Runtime* runtime, const char* call) {
@@ -50,12 +51,10 @@ loam_status AddRange(loam_heap* heap, void* slots, size_t count,
   if (Address(slots) % sizeof(loam_word) != 0) {
     return InvalidArgument(runtime, call, "slot", "is not a multiple of 8");
   }
-  if (!IsRootKind(kind)) {
-    return kind == LOAM_WEAK_VALUE || kind == LOAM_WEAK_POINTER
-               ? NotSupported(runtime, "loam_root_add: kind: weak roots are")
-               : InvalidArgument(runtime, call, "kind",
-                                 "must be LOAM_VALUE, LOAM_POINTER or "
-                                 "LOAM_AMBIGUOUS");
+  if (!IsGlobalKind(kind) && kind != LOAM_AMBIGUOUS) {
+    return InvalidArgument(runtime, call, "kind",
+                           "must be LOAM_VALUE, LOAM_POINTER, one of the weak "
+                           "kinds, or LOAM_AMBIGUOUS");
   }
   if (runtime->page_heap()->FindSpan(Address(slots)) != nullptr) {
     return InvalidArgument(runtime, call, "slot",
@@ -227,12 +226,10 @@ loam_status loam_global_create(loam_heap* heap, loam_word_kind kind,
                            heap == nullptr ? "heap" : "global", "is NULL");
   }
   Runtime* runtime = Unwrap(heap);
-  if (kind == LOAM_WEAK_VALUE || kind == LOAM_WEAK_POINTER) {
-    return NotSupported(runtime, "loam_global_create: kind: weak globals are");
-  }
-  if (kind != LOAM_VALUE && kind != LOAM_POINTER) {
-    return InvalidArgument(runtime, kCall, "kind",
-                           "must be LOAM_VALUE or LOAM_POINTER");
+  if (!IsGlobalKind(kind)) {
+    return InvalidArgument(
+        runtime, kCall, "kind",
+        "must be LOAM_VALUE, LOAM_POINTER or one of the weak kinds");
   }
   GlobalRecord* record = WithFreePages(runtime, [&] {
     return runtime->roots()->AddGlobal(static_cast<WordKind>(kind), word);
@@ -261,39 +258,6 @@ loam_status loam_global_destroy(loam_global* global) {
   }
   Unwrap(global)->set->RemoveGlobal(Unwrap(global));
   return LOAM_OK;
-}
-
-// ---- Pins
-
-loam_status loam_pin(loam_mutator* m, void* object) {
-  Mutator* mutator = RequireMutator(m, "loam_pin");
-  ErrorMessage message;
-  const Status status = mutator->runtime->Pin(object, &message);
-  return Report(mutator->runtime, status, message);
-}
-
-loam_status loam_unpin(loam_mutator* m, void* object) {
-  Mutator* mutator = RequireMutator(m, "loam_unpin");
-  ErrorMessage message;
-  const Status status = mutator->runtime->Unpin(object, &message);
-  return Report(mutator->runtime, status, message);
-}
-
-// ---- Later versions
-
-loam_status loam_weak_handle_create(loam_mutator* m, void*,
-                                    loam_weak_handle**) {
-  return NotSupported(RequireMutator(m, "loam_weak_handle_create")->runtime,
-                      "loam_weak_handle_create");
-}
-loam_status loam_weak_provider_add(loam_heap* heap, loam_root_provider_fn,
-                                   void*, const char*, loam_root**) {
-  return NotSupported(Unwrap(heap), "loam_weak_provider_add");
-}
-loam_status loam_cleanup_add(loam_mutator* m, void*, loam_cleanup_fn,
-                             loam_word) {
-  return NotSupported(RequireMutator(m, "loam_cleanup_add")->runtime,
-                      "loam_cleanup_add");
 }
 
 // ---- Unwinding

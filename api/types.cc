@@ -89,11 +89,6 @@ loam_status loam_type_register(loam_type_set* set, const loam_type_info* info,
                                : "info.element_field_count",
                            "is more than 16,777,216");
   }
-  if (info->dispose != nullptr || (info->flags & LOAM_TYPE_DISPOSE_QUEUED)) {
-    ErrorMessage message;
-    message.Format("%s: info.dispose: not supported yet", kCall);
-    return Report(nullptr, Status::kNotSupported, message);
-  }
   const std::vector<FieldInfo> fields =
       ConvertFields(info->fields, info->field_count);
   const std::vector<FieldInfo> element_fields =
@@ -110,6 +105,7 @@ loam_status loam_type_register(loam_type_set* set, const loam_type_info* info,
   converted.element_field_count = info->element_field_count;
   converted.word_kinds = info->word_kinds;
   converted.trace = info->trace;
+  converted.dispose = info->dispose;
   converted.flags = info->flags;
   converted.user = info->user;
   ErrorMessage message;

@@ -54,17 +54,35 @@ SpanClass HeapMapTotals::ClassOf(const Span& span) {
 }
 
 MapType HeapMapTotals::MapTypeOf(const Span& span, const Type* type) const {
-  if (type == types_.ambiguous_type()) return kMapAmbiguous;
-  if (type == types_.cell_bitmap_type()) return kMapCellBitmap;
-  if (type != nullptr) return type->index;
-  return kFirstUntypedMapType + static_cast<MapType>(span.scan);
+  if (type == nullptr) {
+    return kFirstUntypedMapType + static_cast<MapType>(span.scan);
+  }
+  if ((type->flags & kTypeInternal) == 0) return type->index;
+  MapType which = 0;
+  while (type !=
+         types_.internal_type(static_cast<TypeSet::InternalType>(which))) {
+    which++;
+  }
+  return kFirstInternalMapType + which;
 }
 
 const char* HeapMapTotals::NameOf(MapType map_type,
                                   const MapTypeTotals& totals) {
   if (totals.type != nullptr) return totals.type->name;
-  if (map_type == kMapAmbiguous) return "ambiguous words";
-  if (map_type == kMapCellBitmap) return "large objects with a bitmap";
+  switch (map_type - kFirstInternalMapType) {
+    case TypeSet::kAmbiguousWords:
+      return "ambiguous words";
+    case TypeSet::kCellBitmap:
+      return "large objects with a bitmap";
+    case TypeSet::kEphemeron:
+      return "ephemerons";
+    case TypeSet::kWeakMap:
+      return "weak maps";
+    case TypeSet::kWeakMapEntries:
+      return "entries of weak maps";
+    default:
+      break;
+  }
   switch (static_cast<ScanKind>(map_type - kFirstUntypedMapType)) {
     case ScanKind::kNoscan:
       return "bytes";

@@ -58,11 +58,11 @@ struct MapClassTotals {
 };
 
 // Types by index, and behind them what has none of the embedder's: objects of
-// the two internal types, then the others by how they are scanned.
+// the internal types, then the others by how they are scanned.
 using MapType = uint32_t;
-constexpr MapType kMapAmbiguous = kMaxTypes;
-constexpr MapType kMapCellBitmap = kMaxTypes + 1;
-constexpr MapType kFirstUntypedMapType = kMaxTypes + 2;
+constexpr MapType kFirstInternalMapType = kMaxTypes;
+constexpr MapType kFirstUntypedMapType =
+    kFirstInternalMapType + TypeSet::kInternalTypes;
 constexpr size_t kMapTypeCount =
     kFirstUntypedMapType + static_cast<size_t>(ScanKind::kHeaded) + 1;
 

@@ -10,13 +10,9 @@
 //             begins in `nodes`
 //   strings   the names
 //
-// The nodes, in this order:
-//
-//   the root          leads to the holders
-//   holders           a thread or fiber, or the heap's roots of one kind
-//   groups            what has a name in a holder: a frame, a provider ...
-//   objects           those that the roots reach, and that is all: readers
-//                     compute distances and dominators from the root
+// The nodes: those of the roots, the root of all first (snapshot_roots.h); then
+// the objects that the roots reach, and no others: readers compute distances
+// and dominators from the root.
 //
 // V8 writes object types apart (strings, arrays, code ...), and its readers
 // treat them apart: "array" and "hidden" vanish into their owners. Here objects
@@ -31,6 +27,7 @@
 #include "runtime/base/embedder_call.h"
 #include "runtime/heap_tracer.h"
 #include "runtime/output_file.h"
+#include "runtime/snapshot_roots.h"
 #include "runtime/stopped_world.h"
 #include "runtime/string_table.h"
 
@@ -69,28 +66,6 @@ constexpr uint64_t kNodeFields = 7;
 constexpr size_t kNamedIndices = 1024;
 constexpr size_t kNameBytes = 512;
 
-// A node that stands for roots: the root of all, a holder or a group.
-struct RootNode {
-  static constexpr uint32_t kNone = 0;  // the root is nobody's child
-
-  uint32_t name;       // strings: of the node,
-  uint32_t edge_name;  // and of the edge to it
-  uint32_t first_child;
-  uint32_t last_child;
-  uint32_t next_sibling;
-  uint32_t thread;  // of a holder: RootGroup::thread_number
-  uint64_t children;
-  // In the root table: what the node itself refers to.
-  uint64_t first_reference;
-  uint64_t end_reference;
-
-  uint64_t edges() const { return children + end_reference - first_reference; }
-};
-
-// Beyond so many, the rest of the roots share a node.
-constexpr size_t kMaxRootNodes = 1 << 16;
-static_assert(2 * kMaxRootNodes < ObjectSet::kFirstIdentity);
-
 class SnapshotWriter {
  public:
   SnapshotWriter(Runtime* runtime, OutputFile* file)
@@ -104,12 +79,6 @@ class SnapshotWriter {
   Status Write(ErrorMessage* message);
 
  private:
-  bool MakeRootNodes();
-  // The numbers of new or existing root nodes; kNone when out of memory.
-  uint32_t AddRootNode(uint32_t parent, std::string_view name,
-                       std::string_view edge_name);
-  uint32_t HolderOf(const RootGroup& group);
-
   // How many of them each object has, and all nodes together.
   bool CountEdges();
   void WriteHeader();
@@ -121,21 +90,23 @@ class SnapshotWriter {
   void WriteRootEdges(const RootNode& node);
   void WriteEdge(EdgeType type, uint64_t name_or_index, uint64_t node);
   void WriteNamedEdge(SlotName name, bool is_retaining, uint64_t node);
-  void WriteReference(uintptr_t cell, const Reference& reference);
+  void WriteReference(uintptr_t cell, const Reference& reference,
+                      bool is_retaining);
   void WriteStrings();
 
-  // Calls visit(reference) for what has an edge.
+  // Calls visit(reference, is_retaining) for what has an edge.
   template <typename Visit>
   void ForEachEdge(uintptr_t cell, Visit&& visit) {
     tracer_.references().ForEach(cell, [&](const Reference& reference) {
+      const bool is_retaining = tracer_.IsRetaining(cell, reference);
       // A weak word may refer to what nothing keeps.
-      if (IsRetaining(reference.kind) || objects_->Contains(reference.target)) {
-        visit(reference);
+      if (is_retaining || objects_->Contains(reference.target)) {
+        visit(reference, is_retaining);
       }
     });
   }
   uint64_t NodeOf(uintptr_t cell) const {
-    return root_nodes_.size() + objects_->NumberOf(cell);
+    return roots_.nodes().size() + objects_->NumberOf(cell);
   }
   uint32_t StringOf(std::string_view text) {
     const uint32_t number = strings_.NumberOf(text);
@@ -149,7 +120,7 @@ class SnapshotWriter {
   HeapTracer tracer_;
   ObjectSet* objects_ = nullptr;
   StringTable strings_;
-  OsArray<RootNode> root_nodes_;
+  SnapshotRoots roots_;
   OsArray<uint32_t> edge_counts_;  // of objects, by number
   uint64_t edge_count_ = 0;
   bool is_first_ = true;  // of the list that is being written
@@ -157,89 +128,14 @@ class SnapshotWriter {
   bool has_changed_ = false;  // what a trace callback reports
 };
 
-uint32_t SnapshotWriter::AddRootNode(uint32_t parent, std::string_view name,
-                                     std::string_view edge_name) {
-  const auto number = static_cast<uint32_t>(root_nodes_.size());
-  RootNode node = {};
-  node.name = StringOf(name);
-  node.edge_name = StringOf(edge_name);
-  if (!root_nodes_.Add(node)) {
-    is_out_of_memory_ = true;
-    return RootNode::kNone;
-  }
-  if (number == 0) return 0;
-  RootNode& above = root_nodes_[parent];
-  if (above.children++ == 0) {
-    above.first_child = number;
-  } else {
-    root_nodes_[above.last_child].next_sibling = number;
-  }
-  above.last_child = number;
-  return number;
-}
-
-uint32_t SnapshotWriter::HolderOf(const RootGroup& group) {
-  const RootTable& roots = tracer_.roots();
-  const char* thread = roots.name(group.thread);
-  const bool is_of_thread = thread[0] != '\0';
-  char text[kNameBytes];
-  snprintf(text, sizeof(text), "(%s%s)", is_of_thread ? "thread " : "",
-           is_of_thread ? thread : roots.name(group.kind));
-  const uint32_t name = StringOf(text);
-  const uint32_t number = is_of_thread ? group.thread_number : 0;
-  // Roots of a thread come together, and there are few kinds otherwise.
-  const RootNode& root = root_nodes_[0];
-  uint32_t holder = is_of_thread ? root.last_child : root.first_child;
-  for (; holder != RootNode::kNone; holder = root_nodes_[holder].next_sibling) {
-    const RootNode& node = root_nodes_[holder];
-    if (node.name == name && node.thread == number) return holder;
-  }
-  holder = AddRootNode(0, text, text);
-  if (holder != RootNode::kNone) root_nodes_[holder].thread = number;
-  return holder;
-}
-
-bool SnapshotWriter::MakeRootNodes() {
-  AddRootNode(0, "(root)", "");
-  const RootTable& roots = tracer_.roots();
-  const OsArray<RootReference>& references = roots.references();
-  for (size_t i = 0; i < references.size() && !is_out_of_memory_;) {
-    const uint32_t number = references[i].group;
-    const RootGroup& group = roots.groups()[number];
-    uint32_t node;
-    size_t end = i + 1;
-    if (root_nodes_.size() + 3 > kMaxRootNodes) {
-      node = AddRootNode(0, "(more roots)", "(more roots)");
-      end = references.size();
-    } else {
-      node = HolderOf(group);
-      const char* kind = roots.name(group.kind);
-      const char* name = roots.name(group.name);
-      // The heap's roots without a name hang on their holder.
-      if (name[0] != '\0' || roots.name(group.thread)[0] != '\0' ||
-          root_nodes_[node].edges() != 0) {
-        char text[kNameBytes];
-        snprintf(text, sizeof(text), "%s%s%s", kind, name[0] != '\0' ? " " : "",
-                 name);
-        node = AddRootNode(node, text, name[0] != '\0' ? name : kind);
-      }
-      while (end < references.size() && references[end].group == number) end++;
-    }
-    root_nodes_[node].first_reference = i;
-    root_nodes_[node].end_reference = end;
-    i = end;
-  }
-  return !is_out_of_memory_;
-}
-
 bool SnapshotWriter::CountEdges() {
   if (!edge_counts_.Extend(objects_->count())) return false;
   edge_count_ = 0;
-  for (const RootNode& node : root_nodes_) edge_count_ += node.edges();
+  for (const RootNode& node : roots_.nodes()) edge_count_ += node.edges();
   size_t number = 0;
   objects_->ForEach([&](uintptr_t cell) {
     uint32_t edges = 0;
-    ForEachEdge(cell, [&](const Reference&) { edges++; });
+    ForEachEdge(cell, [&](const Reference&, bool) { edges++; });
     edge_counts_[number++] = edges;
     edge_count_ += edges;
   });
@@ -250,7 +146,7 @@ void SnapshotWriter::WriteHeader() {
   file_->Put("{\"snapshot\":{\"meta\":");
   file_->Put(kMeta);
   file_->Put(",\"node_count\":");
-  file_->PutNumber(root_nodes_.size() + objects_->count());
+  file_->PutNumber(roots_.nodes().size() + objects_->count());
   file_->Put(",\"edge_count\":");
   file_->PutNumber(edge_count_);
   file_->Put(",\"trace_function_count\":0}");
@@ -279,9 +175,9 @@ void SnapshotWriter::PutItem(std::initializer_list<uint64_t> numbers) {
 void SnapshotWriter::WriteNodes() {
   file_->Put(",\n\"nodes\":[");
   is_first_ = true;
-  for (size_t i = 0; i < root_nodes_.size(); i++) {
-    WriteNode(kSynthetic, root_nodes_[i].name, 2 * i + 1, 0,
-              root_nodes_[i].edges());
+  for (size_t i = 0; i < roots_.nodes().size(); i++) {
+    WriteNode(kSynthetic, roots_.nodes()[i].name, 2 * i + 1, 0,
+              roots_.nodes()[i].edges());
   }
   size_t number = 0;
   objects_->ForEach([&](uintptr_t cell) {
@@ -303,28 +199,28 @@ void SnapshotWriter::WriteEdge(EdgeType type, uint64_t name_or_index,
 void SnapshotWriter::WriteRootEdges(const RootNode& node) {
   uint64_t index = 0;
   for (uint32_t child = node.first_child; child != RootNode::kNone;
-       child = root_nodes_[child].next_sibling) {
+       child = roots_.nodes()[child].next_sibling) {
     // As V8 does at its root.
-    if (&node == &root_nodes_[0]) {
+    if (&node == &roots_.nodes()[0]) {
       WriteEdge(kElement, index++, child);
     } else {
-      WriteEdge(kProperty, root_nodes_[child].edge_name, child);
+      WriteEdge(kProperty, roots_.nodes()[child].edge_name, child);
     }
   }
-  for (size_t i = node.first_reference; i < node.end_reference; i++) {
-    const RootReference& reference = tracer_.roots().references()[i];
+  for (size_t i = 0; i < node.references; i++) {
+    const RootReference& reference = roots_.ReferenceOf(node, i);
     WriteNamedEdge(tracer_.roots().NameOf(reference), true,
                    NodeOf(reference.target));
   }
 }
 
-void SnapshotWriter::WriteReference(uintptr_t cell,
-                                    const Reference& reference) {
+void SnapshotWriter::WriteReference(uintptr_t cell, const Reference& reference,
+                                    bool is_retaining) {
   const SlotName name =
       reference.slot == 0
           ? NameOfReported(reference.part, reference.index)
           : NameOfSlot(*page_heap_->FindSpan(cell), cell, reference.slot);
-  WriteNamedEdge(name, IsRetaining(reference.kind), NodeOf(reference.target));
+  WriteNamedEdge(name, is_retaining, NodeOf(reference.target));
 }
 
 void SnapshotWriter::WriteNamedEdge(SlotName name, bool is_retaining,
@@ -346,12 +242,12 @@ void SnapshotWriter::WriteNamedEdge(SlotName name, bool is_retaining,
 void SnapshotWriter::WriteEdges() {
   file_->Put(",\n\"edges\":[");
   is_first_ = true;
-  for (const RootNode& node : root_nodes_) WriteRootEdges(node);
+  for (const RootNode& node : roots_.nodes()) WriteRootEdges(node);
   size_t number = 0;
   objects_->ForEach([&](uintptr_t cell) {
     uint32_t edges = 0;
-    ForEachEdge(cell, [&](const Reference& reference) {
-      WriteReference(cell, reference);
+    ForEachEdge(cell, [&](const Reference& reference, bool is_retaining) {
+      WriteReference(cell, reference, is_retaining);
       edges++;
     });
     if (edges != edge_counts_[number++]) has_changed_ = true;
@@ -374,7 +270,7 @@ Status SnapshotWriter::Write(ErrorMessage* message) {
     tracer_.ReleaseOrder();
     objects_ = tracer_.reached();
     objects_->AssignNumbers();
-    has_memory = MakeRootNodes() && CountEdges();
+    has_memory = roots_.Make(tracer_.roots(), &strings_) && CountEdges();
   }
   if (has_memory) {
     WriteHeader();

@@ -1,7 +1,7 @@
 // Follows the references of a heap from its roots, breadth first and to the
 // end, and keeps what it has seen: the roots with their names, the objects
 // reached, and, if asked, what each was first reached through. The set of roots
-// is that of a collection (GcCycle::TraceRoots), so what is reached is what a
+// is that of a collection (gc/trace_roots.h), so what is reached is what a
 // collection at this moment would keep, and what is reached first is reached on
 // a shortest way.
 //
@@ -34,6 +34,7 @@ struct RootGroup {
   uint32_t kind;
   uint32_t name;
   uint32_t thread_number;  // tells threads of the same name apart
+  uint64_t words;          // so far, with those that refer to nothing
 };
 
 struct RootReference {
@@ -62,22 +63,30 @@ class RootTable {
   }
 
  private:
+  static constexpr uint32_t kNoGroup = UINT32_MAX;
+
   bool AddGroup();
+  // A group that the next words go on with, if they have no name but a kind;
+  // otherwise kNoGroup.
+  uint32_t FindGroup() const;
   bool AddName(const char* name, uint32_t* offset);
 
   OsArray<RootGroup> groups_;
   OsArray<RootReference> references_;
   OsArray<char> names_;  // each ends with a zero
+  // Groups of the heap without a name: one for each kind.
+  OsArray<uint32_t> nameless_;
   // What the next word belongs to. It becomes a group with its first reference:
   // deep stacks have many frames without any.
   const char* thread_ = "";
   const char* kind_ = "";
   const char* name_ = "";
   uint32_t thread_number_ = 0;
-  bool has_group_ = false;
+  uint32_t group_ = kNoGroup;
+  uint64_t words_ = 0;  // as RootGroup::words, before there is a group
   uint32_t part_ = 0;
+  uint64_t part_start_ = 0;
   bool is_out_of_memory_ = false;
-  uint64_t next_index_ = 0;
 };
 
 // How an object was reached: through a word of another, from a trace callback
@@ -129,6 +138,10 @@ class HeapTracer final : public Tracer {
     referrers_.Release();
   }
 
+  // Whether a reference of the object in a cell keeps what it refers to alive.
+  // Before the trace is over: as far as is known.
+  bool IsRetaining(uintptr_t cell, const Reference& reference) const;
+
   // Tracer
   void VisitValue(uintptr_t word) override { Visit(WordKind::kValue, word); }
   void VisitPointer(uintptr_t address) override {
@@ -142,7 +155,9 @@ class HeapTracer final : public Tracer {
     roots_.EnterRoot(kind, name);
   }
   void EnterPart(const char* name) override { roots_.EnterPart(name); }
+  void VisitWeak(WordKind kind, uintptr_t word) override;
   void Drain() override;
+  void ResolveWeakWords() override { FollowAll(); }
   void ScanObject(Span* span, uintptr_t cell) override;
   bool HasReached(uintptr_t address) const override;
 
@@ -150,7 +165,9 @@ class HeapTracer final : public Tracer {
   void Visit(WordKind kind, uintptr_t word);
   void AddRoot(WordKind kind, uintptr_t target);
   void Reach(uintptr_t cell, Referrer referrer);
+  // Until nothing new is reached.
   void FollowAll();
+  void Follow(uintptr_t cell);
 
   PageHeap* const page_heap_;
   const ObjectReferences references_;
@@ -160,6 +177,8 @@ class HeapTracer final : public Tracer {
   OsArray<uintptr_t> order_;
   OsArray<Referrer> referrers_;
   size_t followed_ = 0;  // so many of order_
+  // Followed, but with ephemeron values whose keys had not been reached.
+  OsArray<uintptr_t> waiting_;
   // Objects with finalizers.
   OsArray<uintptr_t> finalizable_;
   size_t finalizable_done_ = 0;

@@ -84,7 +84,9 @@ RuntimeStats Runtime::stats() {
   stats.mutators = safepoints_.mutator_count();
   stats.typed_types = typed_types_.Get();
   stats.finalizers_set = specials_.finalizers_set();
+  stats.cleanups_set = specials_.cleanups_set();
   stats.pinned_objects = specials_.pinned_objects();
+  stats.weak_handles = specials_.weak_handles();
   stats.finalizers_waiting = specials_.finalizer_queue()->size();
   stats.scavenged_bytes = scavenger_.scavenged_bytes();
   stats.scavenger_ns = scavenger_.worked_ns();

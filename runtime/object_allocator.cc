@@ -369,7 +369,7 @@ void* AllocateBitmap(Mutator* m, size_t bytes, const uint64_t* pointer_bits,
   // The bitmaps speak for every word of the cell, themselves included: a 64th
   // each, and a word for rounding.
   const size_t maps = 2 * (bytes / 60 + 2 * kWordBytes);
-  const Type& type = *m->runtime->types()->cell_bitmap_type();
+  const Type& type = *m->runtime->types()->internal_type(TypeSet::kCellBitmap);
   void* object = AllocateHeaded(
       m, type, AlignUp(bytes, kWordBytes) + AlignUp(maps, 8), mode);
   if (object == nullptr) return nullptr;
@@ -386,8 +386,10 @@ void* AllocateBitmap(Mutator* m, size_t bytes, const uint64_t* pointer_bits,
 
 void* AllocateAmbiguous(Mutator* m, size_t bytes, AllocationMode mode) {
   BeforeAllocation(m, mode);
-  return Finish(m, AllocateHeaded(m, *m->runtime->types()->ambiguous_type(),
-                                  AtLeastOne(bytes), mode));
+  return Finish(
+      m, AllocateHeaded(
+             m, *m->runtime->types()->internal_type(TypeSet::kAmbiguousWords),
+             AtLeastOne(bytes), mode));
 }
 
 bool ResizeInPlace(Mutator* m, void* buffer, size_t old_bytes,

@@ -4,14 +4,31 @@
 
 namespace loam {
 
+namespace {
+
+// Of an object of none of the embedder's types.
+SlotName NameOfUntypedSlot(const Span& span, uintptr_t cell, uintptr_t slot) {
+  SlotName name;
+  name.index = (slot - cell) / kWordBytes;
+  const Type* type = span.TypeOf(cell);
+  if (type == nullptr || type->scan != ScanKind::kWeakLayout) return name;
+  // Ephemerons, one or many.
+  const bool is_key = SlotKindAt(span, cell, slot) == WordKind::kEphemeronKey;
+  name.field = is_key ? "key" : "value";
+  name.is_in_element = type->element_size != 0;
+  name.index = name.is_in_element
+                   ? (slot - cell - type->size) / type->element_size
+                   : SlotName::kNone;
+  return name;
+}
+
+}  // namespace
+
 SlotName NameOfSlot(const Span& span, uintptr_t cell, uintptr_t slot) {
   SlotName name;
   const size_t offset = slot - cell;
   const Type* type = EmbedderTypeOf(span, cell);
-  if (type == nullptr) {
-    name.index = offset / kWordBytes;
-    return name;
-  }
+  if (type == nullptr) return NameOfUntypedSlot(span, cell, slot);
   const FieldPosition position = FindField(*type, offset);
   name.field = position.name;
   if (position.in_element) {
@@ -38,6 +55,10 @@ const char* NameOfObject(const Span& span, uintptr_t cell) {
   const Type* type = EmbedderTypeOf(span, cell);
   if (type != nullptr) return type->name;
   type = span.TypeOf(cell);
+  if (type != nullptr && type->scan == ScanKind::kLayout) {
+    return "ambiguous words";
+  }
+  if (type != nullptr && type->scan != ScanKind::kCellBitmap) return type->name;
   switch (type != nullptr ? type->scan : span.scan) {
     case ScanKind::kNoscan:
       return "bytes";
@@ -49,7 +70,7 @@ const char* NameOfObject(const Span& span, uintptr_t cell) {
     case ScanKind::kHeaded:
       return "object not set up yet";
     default:
-      return "ambiguous words";
+      return "object";
   }
 }
 

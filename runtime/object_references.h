@@ -18,10 +18,10 @@
 
 namespace loam {
 
-// Whether a word of this kind keeps what it refers to alive.
-constexpr bool IsRetaining(WordKind kind) {
+// Whether a word of this kind keeps what it refers to alive, whatever that is.
+constexpr bool IsStrong(WordKind kind) {
   return kind == WordKind::kValue || kind == WordKind::kPointer ||
-         kind == WordKind::kEphemeronValue || kind == WordKind::kAmbiguous;
+         kind == WordKind::kAmbiguous;
 }
 
 // Of names that trace callbacks give; longer ones are cut.
@@ -92,6 +92,30 @@ class ObjectReferences {
     const size_t index = span->CellIndex(address);
     if (index >= span->cell_count || !span->IsAllocated(index)) return 0;
     return span->CellAddress(index);
+  }
+
+  // Whether weak references to the object in a cell are strong.
+  bool IsNeverCleared(uintptr_t cell) const {
+    const Type* type = page_heap_->FindSpan(cell)->TypeOf(cell);
+    return type != nullptr && (type->flags & kTypeNeverCleared) != 0;
+  }
+  // Calls visit(key) for the cells of the keys through which the ephemeron
+  // value in a slot lives.
+  template <typename Visit>
+  void ForEachKey(uintptr_t cell, uintptr_t slot, Visit&& visit) const {
+    const Type& type = *page_heap_->FindSpan(cell)->TypeOf(cell);
+    const uintptr_t tail = cell + type.size;
+    const bool is_in_tail = slot >= tail && type.element_size != 0;
+    const WordMaps& maps = is_in_tail ? type.element : type.prefix;
+    const uintptr_t record =
+        is_in_tail ? slot - (slot - tail) % type.element_size : cell;
+    ForEachMappedSlot<SlotStrength::kWeak>(
+        maps, record, 0, maps.words, [&](WordKind kind, uintptr_t key_slot) {
+          if (kind != WordKind::kEphemeronKey) return;
+          const uintptr_t key =
+              TargetOf(kind, *reinterpret_cast<const uintptr_t*>(key_slot));
+          if (key != 0) visit(key);
+        });
   }
 
   // Calls visit(reference) for everything that an object refers to.

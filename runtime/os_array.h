@@ -38,6 +38,10 @@ class OsArray {
     size_ += count;
     return true;
   }
+  void RemoveFirst(size_t count) {
+    size_ -= count;
+    if (size_ != 0) memmove(items_, items_ + count, size_ * kItemSize);
+  }
   void Release() {
     if (capacity_ != 0) {
       os::Release(reinterpret_cast<uintptr_t>(items_), bytes_);

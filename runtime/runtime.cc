@@ -53,6 +53,7 @@ CycleParts MakeParts(CycleHost* host, const RuntimeOptions& options,
   parts.safepoints = safepoints;
   parts.pacer = runtime->pacer();
   parts.encoding = options.encoding;
+  parts.weak_cleared_word = options.weak_cleared_word;
   parts.fatal_context = runtime->fatal_context();
   parts.max_mark_stack_bytes = options.max_mark_stack_bytes;
   parts.platform = options.platform;

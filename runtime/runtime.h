@@ -10,7 +10,8 @@
 //   heap_snapshot_writer.cc
 //                        a snapshot for memory debuggers
 //   find_path.cc         why an object is alive
-//   finalizers.cc        setting, clearing and running finalizers
+//   object_specials.cc   finalizers, cleanups, pins, words, weak handles
+//   run_finalizers.cc    running what is queued when objects have died
 //   typed_spans.cc       which types have spans of their own
 
 #ifndef LOAM_RUNTIME_RUNTIME_H_
@@ -56,6 +57,12 @@ struct TypeState {
   uint32_t next_active;
 };
 
+// A cleanup that has been added to an object, alive or not.
+struct CleanupName {
+  uintptr_t address;
+  uint64_t serial;
+};
+
 struct PathStep;  // retaining_paths.h
 
 struct RuntimeStats {
@@ -66,7 +73,7 @@ struct RuntimeStats {
   uint64_t mutators;
   uint64_t typed_types;
   uint64_t finalizers_set, finalizers_waiting;
-  uint64_t pinned_objects;
+  uint64_t cleanups_set, pinned_objects, weak_handles;
   uint64_t scavenged_bytes, scavenger_ns, background_sweep_ns;
 };
 
@@ -174,16 +181,39 @@ class Runtime final : private CycleHost {
   size_t Check(Mutator* m, bool full,
                void (*report)(const char* line, void* data), void* data);
 
-  // ---- Specials. `object` may be interior.
+  // ---- Specials. `object` may be interior. Where it is not alive:
+  // kInvalidArgument.
 
-  Status SetFinalizer(void* object, FinalizerCallback function, void* data,
+  Status SetFinalizer(void* object, const FinalizerInfo& info,
                       ErrorMessage* message);
   Status ClearFinalizer(void* object, ErrorMessage* message);
-  // Runs up to `max` (0: as many as are queued on entry); how many ran.
-  size_t RunFinalizers(Mutator* m, size_t max);
   // Pins of one object nest.
   Status Pin(void* object, ErrorMessage* message);
   Status Unpin(void* object, ErrorMessage* message);
+  Status AddCleanup(void* object, const CleanupInfo& info, CleanupName* name,
+                    ErrorMessage* message);
+  // The object may be dead.
+  Status StopCleanup(const CleanupName& name, ErrorMessage* message);
+  // NULL when out of memory. Lives as long as the heap.
+  EmbedderKind* NewEmbedderKind(void (*died)(loam_mutator* m, uintptr_t word,
+                                             void* data),
+                                void* data);
+  Status SetWord(void* object, const EmbedderKind* kind, uintptr_t word,
+                 ErrorMessage* message);
+  Status GetWord(void* object, const EmbedderKind* kind, uintptr_t* word,
+                 ErrorMessage* message);
+  Status RemoveWord(void* object, const EmbedderKind* kind, uintptr_t* word,
+                    ErrorMessage* message);
+  Status TakeWeakHandle(void* object, bool is_long, WeakHandle** handle,
+                        ErrorMessage* message);
+  Status Watch(void* object, WeakHandle** watch, ErrorMessage* message);
+  // The address, if the object is alive as far as the last collection knows; 0
+  // otherwise. For a watch: 0 once a cycle has ended since it was set.
+  uintptr_t LoadWeakHandle(const WeakHandle& handle);
+  void GiveWeakHandle(WeakHandle* handle);
+  void GiveWatch(WeakHandle* watch);
+  // Runs up to `max` (0: as many as are queued on entry); how many ran.
+  size_t RunFinalizers(Mutator* m, size_t max);
 
   // ---- Messages
 
@@ -215,10 +245,12 @@ class Runtime final : private CycleHost {
   explicit Runtime(const RuntimeOptions& options);
   ~Runtime();
   bool Initialize();
-  // The cell of a live object and its span, swept, for `call`, which is about
-  // to look at or change its specials.
+  // Where the specials of a live object are, for `call`, which is about to look
+  // at or change them: its span, swept, and the address they go by.
   Status FindForSpecials(const char* call, void* object, Span** span,
-                         uintptr_t* cell, ErrorMessage* message);
+                         uintptr_t* address, ErrorMessage* message);
+  // The span of an object that may be dead, swept; NULL if there is none.
+  Span* FindSwept(uintptr_t address);
   // What a collection leaves to do is done in the background.
   void WakeBackground();
 

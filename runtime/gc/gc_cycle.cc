@@ -5,6 +5,8 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/embedder_call.h"
 #include "runtime/base/fatal.h"
+#include "runtime/gc/weak_words.h"
+#include "runtime/heap/type_set.h"
 
 namespace loam {
 namespace {
@@ -19,9 +21,12 @@ struct ExpectedCycle {
 GcCycle::GcCycle(const CycleParts& parts)
     : parts_(parts),
       mark_work_(parts.ledger, parts.max_mark_stack_bytes),
+      ephemerons_(parts.page_heap, parts.ledger),
+      trace_roots_(parts),
       verifier_(parts.page_heap, parts.encoding, parts.verifier),
       marker_(Marker::Create(marker_storage_, parts.page_heap, &mark_work_,
                              parts.encoding)) {
+  marker_->set_index(&ephemerons_);
   // Checked heaps are small, and want everything checked.
   if (parts.verify_marking) marker_->set_marked_by_region(0);
 }
@@ -157,74 +162,100 @@ void GcCycle::CountLive(const CycleInfo& info) {
 }
 
 void GcCycle::Mark() {
-  if (parts_.verify_marking) {
-    verifier_.CheckTypeWords(parts_.host->object_types());
-  }
+  const TypeSet& types = parts_.host->object_types();
+  if (parts_.verify_marking) verifier_.CheckTypeWords(types);
+  if (types.has_weak_words()) ForgetWeakObjects(parts_.page_heap);
+  marker_->set_has_never_cleared(types.has_never_cleared());
   marker_->Begin();
-  TraceRoots(marker_);
+  trace_roots_.Trace(marker_);
+  VisitWeakProviders();
+  ClearWeak();
+  if (parts_.specials->QueueUnordered()) {
+    trace_roots_.TraceQueue(marker_);
+    // Of what these keep alive for one more cycle.
+    ClearWeak();
+  }
   mark_work_.Trim();
-  if (!parts_.verify_marking) return;
+  if (parts_.verify_marking) Verify();
+}
+
+void GcCycle::Verify() {
   verifier_.Begin();
-  TraceRoots(&verifier_);
-  LOAM_CHECK(verifier_.reached_objects() == marker_->marked_objects(),
+  trace_roots_.Trace(&verifier_);
+  // It does not ask the weak providers again.
+  const uint64_t marked = marker_->marked_objects() - kept_by_providers_;
+  LOAM_CHECK(verifier_.reached_objects() == marked,
              "marking reached %llu objects, the verifier %llu",
-             static_cast<unsigned long long>(marker_->marked_objects()),
+             static_cast<unsigned long long>(marked),
              static_cast<unsigned long long>(verifier_.reached_objects()));
+  LOAM_CHECK(!verifier_.ephemerons_wait(),
+             "an ephemeron has a dead key, and was not cleared");
 }
 
 namespace {
 
-void TraceSpecial(Tracer* tracer, Span* span, const Special& special) {
-  switch (special.kind) {
-    case SpecialKind::kFinalizer:
-      // What a finalizer may see is alive when it runs: the references of its
-      // object are roots, the object itself is not.
-      tracer->ScanObject(span, special.address);
-      break;
-    case SpecialKind::kPin:
-      tracer->VisitPointer(special.address);
-      break;
+// What a weak provider gets.
+class LivenessVisitor final : public loam_visitor {
+ public:
+  LivenessVisitor(PageHeap* page_heap, const ValueEncoding& encoding,
+                  Tracer* tracer)
+      : page_heap_(page_heap), encoding_(encoding), tracer_(tracer) {}
+
+  void VisitValue(uintptr_t) override { Refuse(); }
+  void VisitPointer(uintptr_t) override { Refuse(); }
+  void VisitAmbiguous(uintptr_t) override { Refuse(); }
+  bool IsLive(WordKind kind, uintptr_t word) override {
+    const uintptr_t address =
+        kind == WordKind::kPointer ? word : DecodeValue(encoding_, word);
+    const uintptr_t dead = FindUnmarked(*page_heap_, address);
+    if (dead == 0) return true;
+    const Type* type = page_heap_->FindSpan(dead)->TypeOf(dead);
+    if (type == nullptr || (type->flags & kTypeNeverCleared) == 0) return false;
+    tracer_->VisitPointer(address);
+    has_kept_ = true;
+    return true;
   }
-}
+  // Whether it was asked about an object to which weak references are strong.
+  bool has_kept() const { return has_kept_; }
+
+ private:
+  [[noreturn]] static void Refuse() {
+    FatalMisuse(
+        "loam_visit_*: visitor: a weak provider visits nothing; it asks "
+        "loam_weak_is_live");
+  }
+
+  PageHeap* const page_heap_;
+  const ValueEncoding& encoding_;
+  Tracer* const tracer_;
+  bool has_kept_ = false;
+};
 
 }  // namespace
 
-void GcCycle::TraceRoots(Tracer* tracer) {
-  parts_.host->VisitMutators(tracer);
-  parts_.roots->VisitHeapRoots(tracer);
-  tracer->EnterRoot("the finalizer queue", nullptr);
-  parts_.specials->finalizer_queue()->ForEachObject([&](void* object) {
-    tracer->VisitPointer(reinterpret_cast<uintptr_t>(object));
-  });
-  tracer->EnterRoot("pinned object", nullptr);
-  parts_.page_heap->ForEachArena([&](const Arena* arena) {
-    for (size_t w = 0; w < kPagesPerArena / kBitsPerWord; w++) {
-      uint64_t bits = arena->page_specials[w].load(std::memory_order_relaxed);
-      while (bits != 0) {
-        const size_t page = w * kBitsPerWord + std::countr_zero(bits);
-        bits &= bits - 1;
-        Span* span = arena->spans[page].load(std::memory_order_relaxed);
-        parts_.specials->ForEach(span, [&](const Special& special) {
-          TraceSpecial(tracer, span, special);
-        });
-      }
-    }
-  });
-  tracer->Drain();
-  // A fiber's stack may reach the owner of another.
-  while (parts_.roots->VisitReachableFibers(tracer, [&](uintptr_t owner) {
-    return tracer->HasReached(owner) || HasFinalizer(owner);
-  })) {
-    tracer->Drain();
-  }
+void GcCycle::VisitWeakProviders() {
+  LivenessVisitor visitor(parts_.page_heap, parts_.encoding, marker_);
+  parts_.roots->VisitWeakProviders(&visitor);
+  kept_by_providers_ = 0;
+  if (!visitor.has_kept()) return;
+  const uint64_t before = marker_->marked_objects();
+  trace_roots_.TraceOn(marker_);
+  kept_by_providers_ = marker_->marked_objects() - before;
 }
 
-// A dead owner with a finalizer lives for one more cycle, and its fiber too.
-bool GcCycle::HasFinalizer(uintptr_t address) {
-  Span* span = parts_.page_heap->FindSpan(address);
-  if (span == nullptr || span->specials == nullptr) return false;
-  const size_t index = span->CellIndex(address);
-  return parts_.specials->HasFinalizer(span, span->CellAddress(index));
+void GcCycle::ClearWeak() {
+  if (parts_.host->object_types().has_weak_words()) {
+    const StoreShadow shadow(&parts_.page_heap->arena_map());
+    ClearWeakWords(parts_.page_heap, parts_.encoding, parts_.weak_cleared_word,
+                   parts_.verifier.check_stores ? &shadow : nullptr);
+  }
+  parts_.roots->ClearWeakRoots(
+      parts_.weak_cleared_word, [&](WordKind kind, uintptr_t word) {
+        const uintptr_t address = kind == WordKind::kWeakPointer
+                                      ? word
+                                      : DecodeValue(parts_.encoding, word);
+        return FindUnmarked(*parts_.page_heap, address) != 0;
+      });
 }
 
 }  // namespace loam

@@ -1,8 +1,8 @@
 // One collection, in order: stop the world, flush cursors, finish sweeping,
-// rotate mark bits, mark from the roots, (verify,) let the sweep generation
-// rise, release caches, set the next trigger, start the world. Sweeping is
-// lazy: it follows with the allocations, or at once if a full collection was
-// asked for.
+// rotate mark bits, mark from the roots, clear weak words, queue unordered
+// finalizers, (verify,) let the sweep generation rise, release caches, set the
+// next trigger, start the world. Sweeping is lazy: it follows with the
+// allocations, or at once if a full collection was asked for.
 //
 // Phases (GcPhase): off -> mark -> mark termination -> off. Only the stopper
 // changes the phase.
@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "runtime/gc/ephemeron_index.h"
 #include "runtime/gc/gc_pacer.h"
 #include "runtime/gc/mark_team.h"
 #include "runtime/gc/mark_verifier.h"
@@ -21,6 +22,7 @@
 #include "runtime/gc/pause_histogram.h"
 #include "runtime/gc/root_set.h"
 #include "runtime/gc/safepoint.h"
+#include "runtime/gc/trace_roots.h"
 #include "runtime/heap/heap_counters.h"
 #include "runtime/specials/special_table.h"
 #include "runtime/sweep/sweeper.h"
@@ -112,6 +114,7 @@ struct CycleParts {
   Safepoints* safepoints;
   GcPacer* pacer;
   ValueEncoding encoding;
+  uintptr_t weak_cleared_word;
   size_t max_mark_stack_bytes;
   Platform platform;  // where workers run
   const FatalContext* fatal_context;
@@ -148,7 +151,7 @@ class GcCycle {
   // Has `tracer` visit every root and follow what it reaches: marking does so,
   // and everybody who wants to know what marking would reach. The world is
   // stopped, and everything swept.
-  void TraceRoots(Tracer* tracer);
+  void TraceFromRoots(Tracer* tracer) { trace_roots_.Trace(tracer); }
   // Makes threads that help to mark; false if it cannot have them all. Once,
   // before the first cycle.
   bool StartWorkers(uint32_t count);
@@ -168,12 +171,20 @@ class GcCycle {
   void Run(CycleReason reason, uint64_t stop_began_ns, uint64_t unswept_spans);
   void CountLive(const CycleInfo& info) LOAM_EXCLUDES(totals_lock_);
   void Mark();
-  bool HasFinalizer(uintptr_t address);
+  // Once all that is strongly reachable is marked.
+  void VisitWeakProviders();
+  void ClearWeak();
+  void Verify();
 
   const CycleParts parts_;
   MarkWork mark_work_;
   MarkTeam* mark_team_ = nullptr;  // constant after StartWorkers
+  EphemeronIndex ephemerons_;
+  TraceRoots trace_roots_;
   MarkVerifier verifier_;
+  // Objects that live because a weak provider asked about one to which weak
+  // references are strong. Collector only.
+  uint64_t kept_by_providers_ = 0;
   alignas(64) char marker_storage_[Marker::kStorageBytes];
   Marker* const marker_;
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "runtime/base/fatal.h"
+#include "runtime/gc/weak_words.h"
 #include "runtime/heap/object_slots.h"
 #include "runtime/heap/os_memory.h"
 #include "runtime/heap/type_set.h"
@@ -67,6 +68,7 @@ void MarkVerifier::Begin() {
   LOAM_CHECK(ok, "no address space for the mark verifier");
   stack_size_ = 0;
   reached_objects_ = 0;
+  ephemerons_wait_ = false;
   source_span_ = nullptr;
 }
 
@@ -158,12 +160,19 @@ void MarkVerifier::ScanObject(Span* span, uintptr_t cell) {
         source_slot_ = slot;
         CheckStore(slot, kind);
         const uintptr_t word = *reinterpret_cast<const uintptr_t*>(slot);
-        if (kind == WordKind::kValue) {
-          VisitValue(word);
-        } else if (kind == WordKind::kPointer) {
-          VisitPointer(word);
-        } else {
-          VisitAmbiguous(word);
+        switch (kind) {
+          case WordKind::kValue:
+            return VisitValue(word);
+          case WordKind::kPointer:
+            return VisitPointer(word);
+          case WordKind::kWeakValue:
+          case WordKind::kWeakPointer:
+          case WordKind::kEphemeronKey:
+            return VisitWeak(kind, word);
+          case WordKind::kEphemeronValue:
+            return;  // ResolveWeakWords
+          default:
+            return VisitAmbiguous(word);
         }
       });
   if (callback != nullptr) {
@@ -171,6 +180,74 @@ void MarkVerifier::ScanObject(Span* span, uintptr_t cell) {
     callback->trace(this, reinterpret_cast<void*>(cell), span->object_bytes());
   }
   source_span_ = nullptr;
+}
+
+void MarkVerifier::VisitWeak(WordKind kind, uintptr_t word) {
+  CheckWeak(kind == WordKind::kWeakPointer ? word
+                                           : DecodeValue(encoding_, word));
+}
+
+void MarkVerifier::CheckWeak(uintptr_t address) {
+  const Span* span = page_heap_->FindSpan(address);
+  const size_t index = span == nullptr ? 0 : span->CellIndex(address);
+  if (address == 0 || span == nullptr || index >= span->cell_count) return;
+  const Type* type = span->TypeOf(span->CellAddress(index));
+  if (type != nullptr && (type->flags & kTypeNeverCleared) != 0) {
+    return Follow(address);
+  }
+  if (!span->IsMarked(index)) {
+    char source[kSourceBytes];
+    DescribeSource(source, sizeof(source));
+    FatalBug("%s refers to %p, which is dead, and was not cleared", source,
+             reinterpret_cast<void*>(address));
+  }
+}
+
+bool MarkVerifier::KeysAreReached(const WordMaps& maps, uintptr_t record) {
+  bool all = true;
+  ForEachMappedSlot<SlotStrength::kWeak>(
+      maps, record, 0, maps.words, [&](WordKind kind, uintptr_t slot) {
+        if (kind != WordKind::kEphemeronKey) return;
+        const uintptr_t key =
+            DecodeValue(encoding_, *reinterpret_cast<const uintptr_t*>(slot));
+        const Span* span = key == 0 ? nullptr : page_heap_->FindSpan(key);
+        all &= span == nullptr || span->CellIndex(key) >= span->cell_count ||
+               HasReached(key);
+      });
+  return all;
+}
+
+void MarkVerifier::ResolveWeakWords() {
+  uint64_t reached_before;
+  bool some_wait;
+  do {
+    reached_before = reached_objects_;
+    some_wait = false;
+    ForEachWeakObject(
+        page_heap_, [&](const Span* span, uintptr_t cell, const Type& type) {
+          const uintptr_t end = cell + span->object_bytes();
+          ForEachEphemeron(
+              type, cell, end, cell, end,
+              [&](const WordMaps& maps, uintptr_t record) {
+                if (!KeysAreReached(maps, record)) {
+                  some_wait = true;
+                  return;
+                }
+                source_span_ = span;
+                source_cell_ = cell;
+                ForEachMappedSlot<SlotStrength::kWeak>(
+                    maps, record, 0, maps.words,
+                    [&](WordKind kind, uintptr_t slot) {
+                      if (kind != WordKind::kEphemeronValue) return;
+                      source_slot_ = slot;
+                      VisitValue(*reinterpret_cast<const uintptr_t*>(slot));
+                    });
+                source_span_ = nullptr;
+              });
+        });
+    Drain();
+  } while (reached_objects_ != reached_before);
+  ephemerons_wait_ = some_wait;
 }
 
 void MarkVerifier::CheckStore(uintptr_t slot, WordKind kind) {

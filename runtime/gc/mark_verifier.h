@@ -8,6 +8,7 @@
 //   - a reference to a free cell (the object was not rooted at some collection)
 //   - a reference into another loam heap of this thread; or, if so asked, to
 //     anything outside the heap
+//   - a weak word or ephemeron that refers to something dead
 //   - a slot whose content did not go through the store functions, if the heap
 //     keeps a store shadow
 //
@@ -54,17 +55,28 @@ class MarkVerifier final : public Tracer {
   void VisitPointer(uintptr_t address) override;
   void VisitAmbiguous(uintptr_t word) override;
   void EnterRoot(const char* kind, const char* name) override;
+  void VisitWeak(WordKind kind, uintptr_t word) override;
   void Drain() override;
+  // Again and again as long as that reaches something: slow and simple.
+  void ResolveWeakWords() override;
   void ScanObject(Span* span, uintptr_t cell) override;
   bool HasReached(uintptr_t address) const override;
 
   uint64_t reached_objects() const { return reached_objects_; }
+  // Whether the trace has left ephemeron records whose keys it has not reached:
+  // marking should have cleared them.
+  bool ephemerons_wait() const { return ephemerons_wait_; }
 
  private:
   // Sets the verifier's bit of a cell; false if it was set.
   bool Reach(uintptr_t cell);
   void Follow(uintptr_t address);
   void CheckStore(uintptr_t slot, WordKind kind);
+  // Follows a weak reference that is strong because of its target's type; any
+  // other must be to something alive.
+  void CheckWeak(uintptr_t address);
+  // Whether all keys of an ephemeron record have been reached.
+  bool KeysAreReached(const WordMaps& maps, uintptr_t record);
   [[noreturn]] void FailMisuse(const char* what, uintptr_t target);
   // Writes who refers: "field 'car' of a 'pair' at 0x..." or "root ...".
   void DescribeSource(char* text, size_t bytes) const;
@@ -77,6 +89,7 @@ class MarkVerifier final : public Tracer {
   uintptr_t* stack_ = nullptr;
   size_t stack_size_ = 0;
   uint64_t reached_objects_ = 0;
+  bool ephemerons_wait_ = false;
   // What is being scanned: an object and slot, or a root.
   const Span* source_span_ = nullptr;
   uintptr_t source_cell_ = 0;

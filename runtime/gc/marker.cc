@@ -30,13 +30,31 @@ class MarkerFor final : public RegionScanner<Decoder> {
     } else if (!DrainAll<Marking::kAlone>(marked_objects_ + marked_alone_)) {
       team_->Run(this);
     }
-    while (some_span_needs_rescan_) {
-      some_span_needs_rescan_ = false;
-      rescan_rounds_++;
-      page_heap_->ForEachSpan([this](Span* span) {
-        if (span->needs_rescan.load(std::memory_order_relaxed)) Rescan(span);
+    while (some_span_needs_rescan_) RescanFlagged<false>();
+  }
+
+  void ResolveWeakWords() override {
+    is_resolving_ = true;
+    uint64_t marked_before;
+    do {
+      marked_before = marked_objects_;
+      lost_records_ = false;
+      ForEachWeakObject(page_heap_, [this](const Span* span, uintptr_t cell,
+                                           const Type& type) {
+        const uintptr_t end = cell + span->object_bytes();
+        Resolve(type, cell, end, cell, end);
       });
-    }
+      DrainAs<Marking::kAlone, false, true>(UINT64_MAX, nullptr);
+      while (some_span_needs_rescan_) {
+        // What was marked without being pushed may have been a key.
+        lost_records_ = true;
+        RescanFlagged<true>();
+      }
+      index_->End();
+      // Without memory for the index: all records again, as long as that finds
+      // something.
+    } while (lost_records_ && marked_objects_ != marked_before);
+    is_resolving_ = false;
   }
 
   void DrainShared(MarkPool* pool) override {
@@ -57,7 +75,10 @@ class MarkerFor final : public RegionScanner<Decoder> {
 
  private:
   using Base::FindSpanInRange;
+  using Base::index_;
+  using Base::is_resolving_;
   using Base::LoadLoop;
+  using Base::lost_records_;
   using Base::lowest_;
   using Base::marked_alone_;
   using Base::marked_by_region_;
@@ -68,6 +89,8 @@ class MarkerFor final : public RegionScanner<Decoder> {
   using Base::range_;
   using Base::regions_refused_;
   using Base::rescan_rounds_;
+  using Base::Resolve;
+  using Base::ResolveRecordsOf;
   using Base::SaveLoop;
   using Base::Scan;
   using Base::ScanMasksInLoop;
@@ -118,13 +141,24 @@ class MarkerFor final : public RegionScanner<Decoder> {
     Span* span;
   };
 
-  void Rescan(Span* span) {
-    span->needs_rescan.store(false, std::memory_order_relaxed);
-    for (size_t i = 0; i < span->cell_count; i++) {
-      if (!span->IsMarked(i)) continue;
-      Scan(span, span->CellAddress(i));
-      DrainAll<Marking::kAlone>();
-    }
+  // Scans the marked objects of all flagged spans.
+  template <bool kResolving>
+  void RescanFlagged() {
+    some_span_needs_rescan_ = false;
+    rescan_rounds_++;
+    page_heap_->ForEachSpan([this](Span* span) {
+      if (!span->needs_rescan.load(std::memory_order_relaxed)) return;
+      span->needs_rescan.store(false, std::memory_order_relaxed);
+      for (size_t i = 0; i < span->cell_count; i++) {
+        if (!span->IsMarked(i)) continue;
+        Scan(span, span->CellAddress(i));
+        if constexpr (kResolving) {
+          DrainAs<Marking::kAlone, false, true>(UINT64_MAX, nullptr);
+        } else {
+          DrainAll<Marking::kAlone>();
+        }
+      }
+    });
   }
 
   // Finds the span of a reference and asks for its memory and the object's.
@@ -138,8 +172,9 @@ class MarkerFor final : public RegionScanner<Decoder> {
     return true;
   }
 
-  // Marks the object of an entry and scans it, if it has not been marked.
-  template <Marking kMarking>
+  // Marks the object of an entry and scans it, if it has not been marked. With
+  // kResolving, ephemerons may wait for it.
+  template <Marking kMarking, bool kResolving>
   __attribute__((always_inline)) void Leave(Loop* loop, const Entry& entry) {
     Span* const span = entry.span;
     if (__builtin_expect((entry.address & kPieceBit) != 0, 0)) {
@@ -152,6 +187,13 @@ class MarkerFor final : public RegionScanner<Decoder> {
     loop->marked_bytes += span->cell_bytes;
     loop->marked_objects++;
     const uintptr_t cell = span->CellAddress(index);
+    if constexpr (kResolving) {
+      SaveLoop(*loop);
+      ResolveRecordsOf(cell);
+      if (span->scan != ScanKind::kNoscan) Scan(span, cell);
+      *loop = LoadLoop();
+      return;
+    }
     switch (span->scan) {
       case ScanKind::kNoscan:
         return;
@@ -187,7 +229,7 @@ class MarkerFor final : public RegionScanner<Decoder> {
                : DrainAs<kMarking, false>(until_marked, pool);
   }
 
-  template <Marking kMarking, bool kByRegion>
+  template <Marking kMarking, bool kByRegion, bool kResolving = false>
   bool DrainAs(uint64_t until_marked, MarkPool* pool) {
     Entry queue[kQueueEntries];
     size_t head = 0;
@@ -216,7 +258,7 @@ class MarkerFor final : public RegionScanner<Decoder> {
       const Entry entry = queue[head];
       head = (head + 1) % kQueueEntries;
       count--;
-      Leave<kMarking>(&loop, entry);
+      Leave<kMarking, kResolving>(&loop, entry);
       if (kMarking == Marking::kShared && pool->is_wanted()) {
         SaveLoop(loop);
         if constexpr (kByRegion) {

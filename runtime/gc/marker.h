@@ -42,6 +42,7 @@
 
 namespace loam {
 
+class EphemeronIndex;
 class MarkPool;
 class MarkTeam;
 
@@ -68,6 +69,11 @@ class Marker : public Tracer {
   static constexpr size_t kMarkedByRegion = 8 << 20;
   size_t marked_by_region() const { return marked_by_region_; }
   void set_marked_by_region(size_t bytes) { marked_by_region_ = bytes; }
+  // Whether the heap has types to which weak references are strong. Before a
+  // cycle's roots.
+  void set_has_never_cleared(bool value) { has_never_cleared_ = value; }
+  // What ResolveWeakWords uses: markers that help have none.
+  void set_index(EphemeronIndex* index) { index_ = index; }
   // Marks together with others that use the pool, until there is nothing left.
   virtual void DrainShared(MarkPool* pool) = 0;
   // Adds what another marker has counted since its Begin.
@@ -102,6 +108,11 @@ class Marker : public Tracer {
   uint64_t marked_alone_ = 0;
   size_t marked_by_region_ = kMarkedByRegion;
   bool regions_refused_ = false;  // no memory for them in this cycle
+  // See weak_scanner.h.
+  EphemeronIndex* index_ = nullptr;
+  bool has_never_cleared_ = false;
+  bool is_resolving_ = false;
+  bool lost_records_ = false;  // some record is not in the index
 };
 
 }  // namespace loam

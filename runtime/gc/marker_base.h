@@ -2,14 +2,15 @@
 // stack of references that wait.
 //
 // A template over the heap's value encoding, so that decoding a value is
-// inlined. The parts above it: SpanScanner, ObjectScanner, and in marker.cc
-// what decides what comes next.
+// inlined. The parts above it: WeakScanner, SpanScanner, ObjectScanner,
+// RegionScanner, and in marker.cc what decides what comes next.
 
 #ifndef LOAM_RUNTIME_GC_MARKER_BASE_H_
 #define LOAM_RUNTIME_GC_MARKER_BASE_H_
 
 #include <atomic>
 
+#include "runtime/gc/ephemeron_index.h"
 #include "runtime/gc/marker.h"
 
 namespace loam {

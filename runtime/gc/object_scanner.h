@@ -27,6 +27,7 @@ class ObjectScanner : public SpanScanner<Decoder> {
   using Base::ScanMasks;
   using Base::ScanPointers;
   using Base::ScanValues;
+  using Base::ScanWeakWords;
   using Base::stack_;
   using Base::VisitAmbiguous;
 
@@ -88,6 +89,9 @@ class ObjectScanner : public SpanScanner<Decoder> {
       case ScanKind::kValues:
         ScanValues(from, to);
         break;
+      case ScanKind::kWeakLayout:
+        ScanWeakWords(*type, object, end, from, to);
+        [[fallthrough]];
       case ScanKind::kLayout:
         if (type->element_kind != WordKind::kData && to > object + type->size) {
           // Most arrays: all there is behind the fixed part is references.

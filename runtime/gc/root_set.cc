@@ -31,8 +31,10 @@ void VisitWords(loam_visitor* visitor, WordKind kind, const uintptr_t* words,
       visitor->VisitValue(word);
     } else if (kind == WordKind::kPointer) {
       visitor->VisitPointer(word);
-    } else {
+    } else if (kind == WordKind::kAmbiguous) {
       visitor->VisitAmbiguous(word);
+    } else {
+      visitor->VisitWeak(kind, word);
     }
   }
 }
@@ -86,6 +88,18 @@ RootRecord* RootSet::AddProvider(ProviderCallback provider, void* data,
   record->provider = provider;
   record->data = data;
   return record;
+}
+
+RootRecord* RootSet::AddWeakProvider(ProviderCallback provider, void* data,
+                                     const char* name) {
+  return AddProvider(provider, data, name, &weak_providers_);
+}
+
+void RootSet::VisitWeakProviders(loam_visitor* visitor) {
+  MutexLock lock(&mutex_);
+  for (const RootRecord* r = weak_providers_; r != nullptr; r = r->next) {
+    EmbedderCall("a weak provider", [&] { r->provider(visitor, r->data); });
+  }
 }
 
 void RootSet::Unlink(RootRecord* record) {

@@ -90,6 +90,8 @@ class RootSet {
 
   // NULL when out of memory. `list`: a mutator's or fiber's providers, or NULL
   // for the heap's.
+  RootRecord* AddWeakProvider(ProviderCallback provider, void* data,
+                              const char* name) LOAM_EXCLUDES(mutex_);
   RootRecord* AddWords(uintptr_t* slots, size_t count, WordKind kind,
                        const char* name) LOAM_EXCLUDES(mutex_);
   RootRecord* AddProvider(ProviderCallback provider, void* data,
@@ -138,6 +140,37 @@ class RootSet {
     }
     return any;
   }
+  // Calls the weak providers: marking is done.
+  void VisitWeakProviders(loam_visitor* visitor) LOAM_EXCLUDES(mutex_);
+  // Sets weak globals and weak registered words for which is_dead(kind, word)
+  // holds.
+  template <typename IsDead>
+  void ClearWeakRoots(uintptr_t cleared_word, IsDead&& is_dead)
+      LOAM_EXCLUDES(mutex_) {
+    MutexLock lock(&mutex_);
+    for (GlobalRecord* g = globals_; g != nullptr; g = g->next) {
+      if (!IsWeak(g->kind)) continue;
+      // Threads in native state may store meanwhile: what they store is alive.
+      uintptr_t word = g->word.load(std::memory_order_acquire);
+      if (is_dead(g->kind, word)) {
+        g->word.compare_exchange_strong(word, cleared_word,
+                                        std::memory_order_acq_rel,
+                                        std::memory_order_relaxed);
+      }
+    }
+    for (const RootRecord* r = heap_roots_; r != nullptr; r = r->next) {
+      if (!IsWeak(r->kind)) continue;
+      for (size_t i = 0; i < r->count; i++) {
+        const std::atomic_ref<uintptr_t> slot(r->slots[i]);
+        uintptr_t word = slot.load(std::memory_order_acquire);
+        if (is_dead(r->kind, word)) {
+          slot.compare_exchange_strong(word, cleared_word,
+                                       std::memory_order_acq_rel,
+                                       std::memory_order_relaxed);
+        }
+      }
+    }
+  }
   // Destroys every fiber that this round has not visited: its owner is dead.
   void RemoveUnvisitedFibers() LOAM_EXCLUDES(mutex_);
 
@@ -152,6 +185,9 @@ class RootSet {
     uintptr_t objects[kObjects];
   };
 
+  static bool IsWeak(WordKind kind) {
+    return kind == WordKind::kWeakValue || kind == WordKind::kWeakPointer;
+  }
   RootRecord* NewRecord(RootRecord** list, const char* name)
       LOAM_REQUIRES(mutex_);
   void Unlink(RootRecord* record) LOAM_REQUIRES(mutex_);
@@ -168,6 +204,7 @@ class RootSet {
   FixedPool<HandleBlock> handle_blocks_ LOAM_GUARDED_BY(mutex_);
   PersistentAllocator* const persistent_;
   RootRecord* heap_roots_ LOAM_GUARDED_BY(mutex_) = nullptr;
+  RootRecord* weak_providers_ LOAM_GUARDED_BY(mutex_) = nullptr;
   GlobalRecord* globals_ LOAM_GUARDED_BY(mutex_) = nullptr;
   Fiber* fibers_ LOAM_GUARDED_BY(mutex_) = nullptr;
   ImmortalBlock* immortals_ LOAM_GUARDED_BY(mutex_) = nullptr;

@@ -11,13 +11,13 @@
 
 #include <bit>
 
-#include "runtime/gc/marker_base.h"
+#include "runtime/gc/weak_scanner.h"
 
 namespace loam {
 
 template <typename Decoder>
-class SpanScanner : public MarkerBase<Decoder> {
-  using Base = MarkerBase<Decoder>;
+class SpanScanner : public WeakScanner<Decoder> {
+  using Base = WeakScanner<Decoder>;
 
  protected:
   using Base::decode_;

@@ -15,6 +15,9 @@ class Tracer : public loam_visitor {
  public:
   // Follows everything visited so far to its end.
   virtual void Drain() = 0;
+  // Follows the values of ephemeron records whose keys have been reached, and
+  // all they lead to, to the end. After Drain.
+  virtual void ResolveWeakWords() = 0;
   // Visits the references of an object without reaching the object itself.
   virtual void ScanObject(Span* span, uintptr_t cell) = 0;
   // Whether the object that `address` lies in has been reached.

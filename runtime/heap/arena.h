@@ -29,6 +29,9 @@ struct Arena {
   // Bit p: the span that starts at page p has specials; set and cleared under
   // that span's specials lock, with relaxed atomics, and read when stopped.
   std::atomic<uint64_t> page_specials[kPagesPerArena / kBitsPerWord];
+  // Bit p: marking has come to an object with weak or ephemeron words in the
+  // span that starts at page p. Relaxed; markers only, see gc/weak_words.h.
+  std::atomic<uint64_t> page_weak[kPagesPerArena / kBitsPerWord];
   // Guarded by the page heap's lock.
   PageChunk chunks[kChunksPerArena];
   // Bytes from here to the arena's end have never been handed out, and are
@@ -42,6 +45,9 @@ struct Arena {
   // first. Guarded by the page heap's lock.
   SparseTable<Span*> manual_spans;
   bool has_manual_spans;
+  // While ephemerons are resolved; see gc/ephemeron_index.h. Collector only.
+  SparseTable<uint32_t> ephemeron_lists;
+  bool has_ephemeron_lists;
   // Checking only, NULL otherwise: a word for every word of the arena, what
   // went through the store functions; and a bit for every word, the verifier's
   // marks. Written by their owners, see gc/.

@@ -11,8 +11,8 @@
 namespace loam {
 
 // Calls visit(kind, slot address) for every slot of the object in `cell` whose
-// layout says where they are. Returns the type whose trace callback knows
-// instead, or NULL.
+// layout says where they are, weak ones too. Returns the type whose trace
+// callback knows instead, or NULL.
 template <typename Visit>
 const Type* ForEachSlot(const Span& span, uintptr_t cell, Visit&& visit) {
   const Type* type = span.TypeOf(cell);
@@ -31,6 +31,10 @@ const Type* ForEachSlot(const Span& span, uintptr_t cell, Visit&& visit) {
         visit(WordKind::kValue, slot);
       }
       return nullptr;
+    case ScanKind::kWeakLayout:
+      ForEachLayoutSlot<SlotStrength::kWeak>(*type, cell, end, cell, end,
+                                             visit);
+      [[fallthrough]];
     case ScanKind::kMasks:
     case ScanKind::kLayout:
       ForEachLayoutSlot(*type, cell, end, cell, end, visit);
@@ -63,15 +67,25 @@ const Type* ForEachSlot(const Span& span, uintptr_t cell, Visit&& visit) {
 // only a trace callback knows.
 inline WordKind SlotKindAt(const Span& span, uintptr_t cell,
                            uintptr_t address) {
-  const auto test = [](const uint64_t* map, size_t bit) {
-    return map != nullptr && TestBit(map, bit);
+  const auto in_maps = [](const WordMaps& maps, size_t bit) {
+    const auto test = [bit](const uint64_t* map) {
+      return map != nullptr && TestBit(map, bit);
+    };
+    return test(maps.pointers)           ? WordKind::kPointer
+           : test(maps.values)           ? WordKind::kValue
+           : test(maps.ambiguous)        ? WordKind::kAmbiguous
+           : test(maps.weak_pointers)    ? WordKind::kWeakPointer
+           : test(maps.weak_values)      ? WordKind::kWeakValue
+           : test(maps.ephemeron_keys)   ? WordKind::kEphemeronKey
+           : test(maps.ephemeron_values) ? WordKind::kEphemeronValue
+                                         : WordKind::kData;
   };
-  const auto in_maps = [&](const uint64_t* pointers, const uint64_t* values,
-                           const uint64_t* ambiguous, size_t bit) {
-    return test(pointers, bit)    ? WordKind::kPointer
-           : test(values, bit)    ? WordKind::kValue
-           : test(ambiguous, bit) ? WordKind::kAmbiguous
-                                  : WordKind::kData;
+  const auto in_bitmaps = [&](const uint64_t* pointers, const uint64_t* values,
+                              size_t bit) {
+    WordMaps maps;
+    maps.pointers = pointers;
+    maps.values = values;
+    return in_maps(maps, bit);
   };
   const Type* type = span.TypeOf(cell);
   ScanKind scan = span.scan;
@@ -89,25 +103,23 @@ inline WordKind SlotKindAt(const Span& span, uintptr_t cell,
     case ScanKind::kCallback:
       return WordKind::kAmbiguous;
     case ScanKind::kBitmap:
-      return in_maps(span.PointerBitmap(), span.ValueBitmap(), nullptr,
-                     (address - span.base) / kWordBytes);
+      return in_bitmaps(span.PointerBitmap(), span.ValueBitmap(),
+                        (address - span.base) / kWordBytes);
     case ScanKind::kCellBitmap: {
       const CellBitmaps maps = CellBitmapsOf(cell, cell + span.object_bytes());
       return offset / kWordBytes >= maps.words
                  ? WordKind::kData
-                 : in_maps(maps.pointers, maps.values, nullptr,
-                           offset / kWordBytes);
+                 : in_bitmaps(maps.pointers, maps.values, offset / kWordBytes);
     }
     case ScanKind::kMasks:
-    case ScanKind::kLayout: {
+    case ScanKind::kLayout:
+    case ScanKind::kWeakLayout: {
       const bool in_tail = offset >= type->size && type->element_size != 0;
       const WordMaps& maps = in_tail ? type->element : type->prefix;
       const size_t word =
           (in_tail ? (offset - type->size) % type->element_size : offset) /
           kWordBytes;
-      return word >= maps.words
-                 ? WordKind::kData
-                 : in_maps(maps.pointers, maps.values, maps.ambiguous, word);
+      return word >= maps.words ? WordKind::kData : in_maps(maps, word);
     }
   }
   return WordKind::kData;

@@ -27,6 +27,7 @@ enum class ScanKind : uint8_t {
   kValues,      // every word is a value
   kMasks,       // at most 64 words: pointer_mask and value_mask
   kLayout,      // Type::prefix and Type::element
+  kWeakLayout,  // the same, with weak or ephemeron words among them
   kCallback,    // Type::trace
   kBitmap,      // two bitmaps at the end of the span
   kCellBitmap,  // two bitmaps at the end of the cell, before its type word
@@ -35,6 +36,7 @@ enum class ScanKind : uint8_t {
 
 using TraceCallback = void (*)(loam_visitor* visitor, void* object,
                                size_t size);
+using DisposeCallback = void (*)(void* object, size_t size);
 
 // Bit i of each bitmap speaks for word i; NULL: no word is of that kind.
 struct WordMaps {
@@ -42,9 +44,20 @@ struct WordMaps {
   const uint64_t* pointers = nullptr;
   const uint64_t* values = nullptr;
   const uint64_t* ambiguous = nullptr;
+  const uint64_t* weak_pointers = nullptr;
+  const uint64_t* weak_values = nullptr;
+  const uint64_t* ephemeron_keys = nullptr;
+  const uint64_t* ephemeron_values = nullptr;
 
+  // The fixed part of an object, or an element, with ephemeron words is one
+  // record: its values live through its keys.
+  bool IsEphemeron() const { return ephemeron_keys != nullptr; }
+  bool HasWeakWords() const {
+    return weak_pointers != nullptr || weak_values != nullptr || IsEphemeron();
+  }
   bool HasReferences() const {
-    return pointers != nullptr || values != nullptr || ambiguous != nullptr;
+    return pointers != nullptr || values != nullptr || ambiguous != nullptr ||
+           HasWeakWords();
   }
 };
 
@@ -74,6 +87,7 @@ struct Type {
   // Of elements that are one word, a pointer or a value; otherwise kData.
   WordKind element_kind;
   TraceCallback trace;
+  DisposeCallback dispose;
   const char* name;
   const FieldName* fields;  // prefix fields, then element fields
   uint32_t field_count;
@@ -122,10 +136,13 @@ inline CellBitmaps CellBitmapsOf(uintptr_t object, uintptr_t end) {
   return bitmaps;
 }
 
+// Which words of a layout: those that marking follows, or the others.
+enum class SlotStrength : bool { kStrong, kWeak };
+
 // Calls visit(kind, slot address) for every slot of `maps` in the word range
 // [first, end) of the words at `base`. Visit order is descending, so that a
 // stack serves the first word first.
-template <typename Visit>
+template <SlotStrength kStrength = SlotStrength::kStrong, typename Visit>
 void ForEachMappedSlot(const WordMaps& maps, uintptr_t base, size_t first,
                        size_t end, Visit&& visit) {
   const auto one_map = [&](const uint64_t* map, WordKind kind) {
@@ -144,14 +161,21 @@ void ForEachMappedSlot(const WordMaps& maps, uintptr_t base, size_t first,
     }
   };
   if (first >= end) return;
-  one_map(maps.pointers, WordKind::kPointer);
-  one_map(maps.values, WordKind::kValue);
-  one_map(maps.ambiguous, WordKind::kAmbiguous);
+  if constexpr (kStrength == SlotStrength::kStrong) {
+    one_map(maps.pointers, WordKind::kPointer);
+    one_map(maps.values, WordKind::kValue);
+    one_map(maps.ambiguous, WordKind::kAmbiguous);
+  } else {
+    one_map(maps.weak_pointers, WordKind::kWeakPointer);
+    one_map(maps.weak_values, WordKind::kWeakValue);
+    one_map(maps.ephemeron_keys, WordKind::kEphemeronKey);
+    one_map(maps.ephemeron_values, WordKind::kEphemeronValue);
+  }
 }
 
-// The same for an object of a kLayout type that occupies [object, end), limited
-// to slots in [from, to).
-template <typename Visit>
+// The same for an object of a kLayout or kWeakLayout type that occupies
+// [object, end), limited to slots in [from, to).
+template <SlotStrength kStrength = SlotStrength::kStrong, typename Visit>
 void ForEachLayoutSlot(const Type& type, uintptr_t object, uintptr_t end,
                        uintptr_t from, uintptr_t to, Visit&& visit) {
   const uintptr_t tail = object + type.size;
@@ -167,14 +191,32 @@ void ForEachLayoutSlot(const Type& type, uintptr_t object, uintptr_t end,
       const size_t first = base < from ? (from - base) / kWordBytes : 0;
       const size_t limit = base + element_size > to ? (to - base) / kWordBytes
                                                     : element_size / kWordBytes;
-      ForEachMappedSlot(type.element, base, first, limit, visit);
+      ForEachMappedSlot<kStrength>(type.element, base, first, limit, visit);
     }
   }
   if (type.prefix.HasReferences() && from < tail) {
     const size_t first = from > object ? (from - object) / kWordBytes : 0;
     size_t limit = type.prefix.words;
     if (to < object + limit * kWordBytes) limit = (to - object) / kWordBytes;
-    ForEachMappedSlot(type.prefix, object, first, limit, visit);
+    ForEachMappedSlot<kStrength>(type.prefix, object, first, limit, visit);
+  }
+}
+
+// Calls visit(maps, address) for every ephemeron record of an object of a
+// kWeakLayout type that begins in [from, to).
+template <typename Visit>
+void ForEachEphemeron(const Type& type, uintptr_t object, uintptr_t end,
+                      uintptr_t from, uintptr_t to, Visit&& visit) {
+  if (type.prefix.IsEphemeron() && from == object) visit(type.prefix, object);
+  if (!type.element.IsEphemeron()) return;
+  const uintptr_t tail = object + type.size;
+  uintptr_t record =
+      from <= tail ? tail
+                   : tail + DivideRoundingUp(from - tail, type.element_size) *
+                                type.element_size;
+  for (; record < to && record + type.element_size <= end;
+       record += type.element_size) {
+    visit(type.element, record);
   }
 }
 

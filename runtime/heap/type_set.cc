@@ -12,24 +12,6 @@ namespace {
 constexpr size_t kMaxAlignment = 4096;
 constexpr size_t kMaxTypeBytes = size_t{1} << 30;
 
-const char* KindName(WordKind kind) {
-  switch (kind) {
-    case WordKind::kWeakValue:
-    case WordKind::kWeakPointer:
-      return "weak words";
-    case WordKind::kEphemeronKey:
-    case WordKind::kEphemeronValue:
-      return "ephemeron words";
-    default:
-      return "this kind of word";
-  }
-}
-
-bool IsSupported(WordKind kind) {
-  return kind == WordKind::kData || kind == WordKind::kValue ||
-         kind == WordKind::kPointer || kind == WordKind::kAmbiguous;
-}
-
 Status CheckShape(const TypeInfo& info, ErrorMessage* message) {
   if (info.size == 0 && info.element_size == 0) {
     message->Format("loam_type_register: info.size: type '%s' has no bytes",
@@ -85,14 +67,12 @@ class MapBuilder {
 
   Status Add(const FieldInfo& field, size_t number, ErrorMessage* message) {
     const char* name = field.name != nullptr ? field.name : "";
-    if (!IsSupported(field.kind)) {
-      const bool known = field.kind <= WordKind::kAmbiguous;
+    if (field.kind > WordKind::kAmbiguous) {
       message->Format(
-          "loam_type_register: info.%s[%zu].kind: type '%s', field "
-          "'%s': %s %s",
-          part_, number, type_name_, name, KindName(field.kind),
-          known ? "are not supported yet" : "does not exist");
-      return known ? Status::kNotSupported : Status::kInvalidArgument;
+          "loam_type_register: info.%s[%zu].kind: type '%s', field '%s': there "
+          "is no kind %u of words",
+          part_, number, type_name_, name, static_cast<unsigned>(field.kind));
+      return Status::kInvalidArgument;
     }
     if (field.kind == WordKind::kData) return Status::kOk;
     const char* problem = nullptr;
@@ -111,12 +91,9 @@ class MapBuilder {
           problem);
       return Status::kInvalidArgument;
     }
-    uint64_t*& map = field.kind == WordKind::kPointer ? pointers_
-                     : field.kind == WordKind::kValue ? values_
-                                                      : ambiguous_;
-    for (uint64_t** other : {&pointers_, &values_, &ambiguous_}) {
-      if (*other != nullptr &&
-          CountSet(*other, field.offset / kWordBytes,
+    for (const uint64_t* other : maps_) {
+      if (other != nullptr &&
+          CountSet(other, field.offset / kWordBytes,
                    field.offset / kWordBytes + field.count) != 0) {
         message->Format(
             "loam_type_register: info.%s[%zu]: type '%s', field '%s' overlaps "
@@ -125,6 +102,7 @@ class MapBuilder {
         return Status::kInvalidArgument;
       }
     }
+    uint64_t*& map = maps_[static_cast<size_t>(field.kind)];
     if (map == nullptr) {
       map = static_cast<uint64_t*>(persistent_->Allocate(
           BitmapWords(bytes_ / kWordBytes) * kWordBytes, kWordBytes));
@@ -139,12 +117,29 @@ class MapBuilder {
     return Status::kOk;
   }
 
+  // Ephemeron words make sense together only.
+  Status CheckEphemeron(ErrorMessage* message) const {
+    const bool has_keys = map(WordKind::kEphemeronKey) != nullptr;
+    if (has_keys == (map(WordKind::kEphemeronValue) != nullptr)) {
+      return Status::kOk;
+    }
+    message->Format(
+        "loam_type_register: info.%s: type '%s' has ephemeron %s, but no %s",
+        part_, type_name_, has_keys ? "keys" : "values",
+        has_keys ? "values" : "keys");
+    return Status::kInvalidArgument;
+  }
+
   WordMaps maps() const {
     WordMaps maps;
     maps.words = static_cast<uint32_t>(bytes_ / kWordBytes);
-    maps.pointers = pointers_;
-    maps.values = values_;
-    maps.ambiguous = ambiguous_;
+    maps.pointers = map(WordKind::kPointer);
+    maps.values = map(WordKind::kValue);
+    maps.ambiguous = map(WordKind::kAmbiguous);
+    maps.weak_pointers = map(WordKind::kWeakPointer);
+    maps.weak_values = map(WordKind::kWeakValue);
+    maps.ephemeron_keys = map(WordKind::kEphemeronKey);
+    maps.ephemeron_values = map(WordKind::kEphemeronValue);
     return maps;
   }
 
@@ -153,15 +148,22 @@ class MapBuilder {
   const char* const type_name_;
   const char* const part_;
   const size_t bytes_;
-  uint64_t* pointers_ = nullptr;
-  uint64_t* values_ = nullptr;
-  uint64_t* ambiguous_ = nullptr;
+  static constexpr size_t kKinds =
+      static_cast<size_t>(WordKind::kAmbiguous) + 1;
+  const uint64_t* map(WordKind kind) const {
+    return maps_[static_cast<size_t>(kind)];
+  }
+
+  uint64_t* maps_[kKinds] = {};  // by WordKind; NULL: no word is of that kind
 };
 
 ScanKind ChooseScanKind(const Type& type) {
   if (type.trace != nullptr) return ScanKind::kCallback;
   if (!type.prefix.HasReferences() && !type.element.HasReferences()) {
     return ScanKind::kNoscan;
+  }
+  if (type.prefix.HasWeakWords() || type.element.HasWeakWords()) {
+    return ScanKind::kWeakLayout;
   }
   if (type.is_fixed_size() && type.prefix.words <= kBitsPerWord &&
       type.prefix.ambiguous == nullptr) {
@@ -195,19 +197,7 @@ TypeSet* TypeSet::Create(uint32_t first_cursor_offset, uint32_t cursor_bytes) {
     MutexLock lock(&set->mutex_);
     ok = set->types_.Reserve(&set->ledger_, kMaxTypes);
   }
-  if (ok) {
-    Type* ambiguous = set->NewInternalType("ambiguous", ScanKind::kLayout);
-    Type* bitmap = set->NewInternalType("bitmap", ScanKind::kCellBitmap);
-    ok = ambiguous != nullptr && bitmap != nullptr;
-    if (ok) {
-      static constexpr uint64_t kOneWord = 1;
-      ambiguous->element_size = kWordBytes;
-      ambiguous->element.words = 1;
-      ambiguous->element.ambiguous = &kOneWord;
-      set->ambiguous_type_ = ambiguous;
-      set->cell_bitmap_type_ = bitmap;
-    }
-  }
+  ok = ok && set->MakeInternalTypes();
   if (!ok) {
     ErrorMessage ignored;
     (void)set->Destroy(&ignored);
@@ -233,23 +223,60 @@ Status TypeSet::Destroy(ErrorMessage* message) {
 }
 
 bool TypeSet::Owns(const Type* type) const {
-  if (type == ambiguous_type_ || type == cell_bitmap_type_) return true;
+  for (const Type* internal : internal_types_) {
+    if (type == internal) return true;
+  }
   const uint32_t count = count_.load(std::memory_order_acquire);
   const auto offset = reinterpret_cast<uintptr_t>(type) -
                       reinterpret_cast<uintptr_t>(&types_.at(0));
   return offset / sizeof(Type) < count && offset % sizeof(Type) == 0;
 }
 
-Type* TypeSet::NewInternalType(const char* name, ScanKind scan) {
-  auto* type =
-      static_cast<Type*>(persistent_.Allocate(sizeof(Type), alignof(Type)));
-  if (type == nullptr) return nullptr;
-  type->name = name;
-  type->scan = scan;
-  type->flags = kTypeInternal;
-  type->alignment = kWordBytes;
-  type->set = this;
-  return type;
+bool TypeSet::MakeInternalTypes() {
+  // Word 0; words 0 and 1; word 1.
+  static constexpr uint64_t kFirst = 1;
+  static constexpr uint64_t kBoth = 3;
+  static constexpr uint64_t kSecond = 2;
+  const auto make = [this](InternalType which, const char* name,
+                           ScanKind scan) -> Type* {
+    auto* type =
+        static_cast<Type*>(persistent_.Allocate(sizeof(Type), alignof(Type)));
+    if (type == nullptr) return nullptr;
+    type->name = name;
+    type->scan = scan;
+    type->flags = kTypeInternal;
+    type->alignment = kWordBytes;
+    type->set = this;
+    internal_types_[which] = type;
+    return type;
+  };
+  const auto set_ephemeron = [](WordMaps* maps, uint32_t words) {
+    maps->words = words;
+    maps->ephemeron_keys = &kFirst;
+    maps->ephemeron_values = &kSecond;
+  };
+  Type* ambiguous = make(kAmbiguousWords, "ambiguous", ScanKind::kLayout);
+  Type* bitmap = make(kCellBitmap, "bitmap", ScanKind::kCellBitmap);
+  Type* ephemeron = make(kEphemeron, "ephemeron", ScanKind::kWeakLayout);
+  Type* map = make(kWeakMap, "weak map", ScanKind::kMasks);
+  Type* entries =
+      make(kWeakMapEntries, "weak map entries", ScanKind::kWeakLayout);
+  if (ambiguous == nullptr || bitmap == nullptr || ephemeron == nullptr ||
+      map == nullptr || entries == nullptr) {
+    return false;
+  }
+  ambiguous->element_size = kWordBytes;
+  ambiguous->element.words = 1;
+  ambiguous->element.ambiguous = &kFirst;
+  ephemeron->size = 2 * kWordBytes;
+  set_ephemeron(&ephemeron->prefix, 2);
+  map->size = 5 * kWordBytes;
+  map->prefix.words = 5;
+  map->prefix.pointers = &kBoth;
+  map->pointer_mask = kBoth;
+  entries->element_size = 3 * kWordBytes;
+  set_ephemeron(&entries->element, 3);
+  return true;
 }
 
 const char* TypeSet::CopyString(const char* string) {
@@ -281,6 +308,10 @@ Status TypeSet::CopyLayout(const TypeInfo& info, Type* type,
       const Status status = prefix.Add(word, i, message);
       if (status != Status::kOk) return status;
     }
+  }
+  for (const MapBuilder* part : {&prefix, &element}) {
+    const Status status = part->CheckEphemeron(message);
+    if (status != Status::kOk) return status;
   }
   type->prefix = prefix.maps();
   type->element = element.maps();
@@ -314,6 +345,22 @@ Status TypeSet::CopyLayout(const TypeInfo& info, Type* type,
   return Status::kOk;
 }
 
+Status TypeSet::CheckDispose(const TypeInfo& info, ErrorMessage* message) {
+  if ((info.flags & kTypeDisposeQueued) == 0) return Status::kOk;
+  const char* problem = nullptr;
+  if (info.dispose == nullptr) {
+    problem = "LOAM_TYPE_DISPOSE_QUEUED needs a dispose function";
+  } else if (info.trace != nullptr) {
+    problem =
+        "LOAM_TYPE_DISPOSE_QUEUED needs fields or word_kinds in place of a "
+        "trace function: references of what waits are cleared";
+  }
+  if (problem == nullptr) return Status::kOk;
+  message->Format("loam_type_register: info.flags: type '%s': %s", info.name,
+                  problem);
+  return Status::kInvalidArgument;
+}
+
 Status TypeSet::Register(const TypeInfo& info, const Type** type,
                          ErrorMessage* message) {
   TypeInfo named = info;
@@ -325,6 +372,8 @@ Status TypeSet::RegisterNamed(const TypeInfo& info, const Type** result,
                               ErrorMessage* message) {
   const Status shape = CheckShape(info, message);
   if (shape != Status::kOk) return shape;
+  const Status dispose = CheckDispose(info, message);
+  if (dispose != Status::kOk) return dispose;
 
   MutexLock lock(&mutex_);
   const uint32_t index = count_.load(std::memory_order_relaxed);
@@ -338,6 +387,7 @@ Status TypeSet::RegisterNamed(const TypeInfo& info, const Type** result,
   built.alignment = info.alignment < kWordBytes ? kWordBytes : info.alignment;
   built.element_size = info.element_size;
   built.trace = info.trace;
+  built.dispose = info.dispose;
   built.flags = info.flags;
   built.user = info.user;
   built.set = this;
@@ -359,6 +409,10 @@ Status TypeSet::RegisterNamed(const TypeInfo& info, const Type** result,
     message->Format("loam_type_register: out of memory for type '%s'",
                     info.name);
     return Status::kOutOfMemory;
+  }
+  if (built.scan == ScanKind::kWeakLayout) set_has_weak_words();
+  if ((built.flags & kTypeNeverCleared) != 0) {
+    has_never_cleared_.store(true, std::memory_order_relaxed);
   }
   built.index = index;
   built.cursor_offset = first_cursor_offset_ + index * cursor_bytes_;

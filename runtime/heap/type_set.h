@@ -36,6 +36,7 @@ struct TypeInfo {
   size_t element_field_count = 0;
   const uint8_t* word_kinds = nullptr;
   TraceCallback trace = nullptr;
+  DisposeCallback dispose = nullptr;
   uint32_t flags = 0;
   void* user = nullptr;
 };
@@ -63,10 +64,18 @@ class TypeSet {
   void LockForFork();
   void UnlockAfterFork();
 
-  // Types of objects that have none of the embedder's: every word ambiguous;
-  // two bitmaps at the end of the cell.
-  const Type* ambiguous_type() const { return ambiguous_type_; }
-  const Type* cell_bitmap_type() const { return cell_bitmap_type_; }
+  // Types of objects that have none of the embedder's.
+  enum InternalType : size_t {
+    kAmbiguousWords,  // an array whose every word is ambiguous
+    kCellBitmap,      // two bitmaps at the end of the cell
+    kEphemeron,       // a key, a value
+    kWeakMap,         // two pointers, and three words of data
+    kWeakMapEntries,  // an array of keys, values and words of data
+    kInternalTypes,
+  };
+  const Type* internal_type(InternalType type) const {
+    return internal_types_[type];
+  }
 
   // Whether this is the address of a type of this set; any word may be asked
   // about. Any thread.
@@ -75,14 +84,29 @@ class TypeSet {
   // Whether `type`, which is one, is a type of this set.
   bool Contains(const Type* type) const { return type->set == this; }
 
+  // Whether some type has weak or ephemeron words, and whether weak references
+  // to some are strong. Relaxed: an object of a type comes after its
+  // registration.
+  bool has_weak_words() const {
+    return has_weak_words_.load(std::memory_order_relaxed);
+  }
+  void set_has_weak_words() {
+    has_weak_words_.store(true, std::memory_order_relaxed);
+  }
+  bool has_never_cleared() const {
+    return has_never_cleared_.load(std::memory_order_relaxed);
+  }
+
  private:
   TypeSet(uint32_t first_cursor_offset, uint32_t cursor_bytes);
+  static Status CheckDispose(const TypeInfo& info, ErrorMessage* message);
   Status RegisterNamed(const TypeInfo& info, const Type** result,
                        ErrorMessage* message) LOAM_EXCLUDES(mutex_);
   ~TypeSet() = default;
   Status CopyLayout(const TypeInfo& info, Type* type, ErrorMessage* message)
       LOAM_REQUIRES(mutex_);
-  Type* NewInternalType(const char* name, ScanKind scan);
+  // False when out of memory.
+  bool MakeInternalTypes();
   const char* CopyString(const char* string) LOAM_REQUIRES(mutex_);
 
   const uint32_t first_cursor_offset_;
@@ -98,8 +122,9 @@ class TypeSet {
   SparseTable<Type> types_;
   // Written under mutex_, with release, after the entry before it.
   std::atomic<uint32_t> count_{0};
-  const Type* ambiguous_type_ = nullptr;    // constant after Create
-  const Type* cell_bitmap_type_ = nullptr;  // constant after Create
+  std::atomic<bool> has_weak_words_{false};
+  std::atomic<bool> has_never_cleared_{false};
+  const Type* internal_types_[kInternalTypes] = {};  // constant after Create
   // Relaxed: only compared with zero by Destroy, which the embedder orders
   // after the heaps' ends.
   std::atomic<uint32_t> users_{0};

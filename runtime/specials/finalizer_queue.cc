@@ -4,21 +4,22 @@
 
 namespace loam {
 
-void FinalizerQueue::Push(Special* finalizer) {
+void FinalizerQueue::Push(Special* first, size_t count) {
+  Special* last = first;
+  while (last->next != nullptr) last = last->next;
   void (*wake)(void* data) = nullptr;
   void* wake_data = nullptr;
   {
     MutexLock lock(&mutex_);
-    finalizer->next = nullptr;
     if (tail_ == nullptr) {
-      head_ = finalizer;
+      head_ = first;
       wake = wake_;
       wake_data = wake_data_;
     } else {
-      tail_->next = finalizer;
+      tail_->next = first;
     }
-    tail_ = finalizer;
-    size_++;
+    tail_ = last;
+    size_ += count;
   }
   if (wake != nullptr) {
     EmbedderCall("the finalizers-ready callback", [&] { wake(wake_data); });
@@ -27,12 +28,12 @@ void FinalizerQueue::Push(Special* finalizer) {
 
 Special* FinalizerQueue::Pop() {
   MutexLock lock(&mutex_);
-  Special* finalizer = head_;
-  if (finalizer == nullptr) return nullptr;
-  head_ = finalizer->next;
+  Special* first = head_;
+  if (first == nullptr) return nullptr;
+  head_ = first->next;
   if (head_ == nullptr) tail_ = nullptr;
   size_--;
-  return finalizer;
+  return first;
 }
 
 size_t FinalizerQueue::size() {

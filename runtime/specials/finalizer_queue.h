@@ -1,5 +1,6 @@
-// Finalizers whose objects were found dead, waiting for the embedder to run
-// them. Queued objects are roots until their finalizer has been taken off.
+// What is to run because objects have died, waiting for the embedder: their
+// finalizers, cleanups, and whoever asked to be told. Objects whose finalizers
+// wait, and the values of cleanups, are roots until they have been taken off.
 //
 // Entries are the special records themselves, so queueing cannot fail.
 
@@ -15,19 +16,20 @@ namespace loam {
 
 class FinalizerQueue {
  public:
-  // First in, first out. Calls the wake function if the queue was empty.
-  void Push(Special* finalizer) LOAM_EXCLUDES(mutex_);
+  // First in, first out: `count` records, linked by `next`. Calls the wake
+  // function if the queue was empty.
+  void Push(Special* first, size_t count) LOAM_EXCLUDES(mutex_);
   // NULL when empty.
   Special* Pop() LOAM_EXCLUDES(mutex_);
   size_t size() LOAM_EXCLUDES(mutex_);
 
   void SetWake(void (*wake)(void* data), void* data) LOAM_EXCLUDES(mutex_);
 
-  // Calls visit(object) for every queued object.
+  // Calls visit(special) for all, first to last.
   template <typename Visit>
-  void ForEachObject(Visit&& visit) LOAM_EXCLUDES(mutex_) {
+  void ForEach(Visit&& visit) LOAM_EXCLUDES(mutex_) {
     MutexLock lock(&mutex_);
-    for (Special* f = head_; f != nullptr; f = f->next) visit(f->object());
+    for (const Special* s = head_; s != nullptr; s = s->next) visit(*s);
   }
 
   void ResetAfterFork() { mutex_.ResetAfterFork(); }

@@ -22,10 +22,7 @@ size_t SpecialList::FindPlace(const SpecialKey& key, Place* place) {
 
 Special* SpecialList::At(const Place& place, const SpecialKey& key) {
   Special* special = *LinkAfter(place.last[0], 0);
-  return special != nullptr && special->address == key.address &&
-                 special->kind == key.kind
-             ? special
-             : nullptr;
+  return special != nullptr && HasKey(*special, key) ? special : nullptr;
 }
 
 void SpecialList::ForgetFinger() {
@@ -47,7 +44,7 @@ Special* SpecialList::Find(const SpecialKey& key, size_t* steps) {
 }
 
 bool SpecialList::Insert(Special* special, size_t* steps) {
-  const SpecialKey key = {uintptr_t{special->address}, special->kind};
+  const SpecialKey key = KeyOf(*special);
   SpecialIndex* index = span_->special_index;
   Place place;
   size_t looked_at = 1;

@@ -7,24 +7,23 @@ namespace loam {
 
 SpecialPool::SpecialPool(PersistentAllocator* persistent, Counter* bytes_in_use)
     : bytes_in_use_(bytes_in_use),
-      pool1_(persistent),
-      pool3_(persistent),
-      pool5_(persistent),
-      pool8_(persistent),
+      pool32_(persistent),
+      pool48_(persistent),
+      pool64_(persistent),
+      pool112_(persistent),
+      handle_pool_(persistent),
       index_pool_(persistent) {}
 
 template <typename Call>
-auto SpecialPool::WithPool(size_t height, Call&& call) {
-  static_assert(SpecialBytes(1) <= 32 && SpecialBytes(3) <= 48 &&
-                SpecialBytes(5) <= 64 && SpecialBytes(8) <= 96 &&
-                Special::kMaxHeight == 8);
-  if (height == 1) return call(pool1_);
-  if (height <= 3) return call(pool3_);
-  if (height <= 5) return call(pool5_);
-  return call(pool8_);
+auto SpecialPool::WithPool(size_t bytes, Call&& call) {
+  static_assert(SpecialBytes(Special::kMaxHeight, true) <= 112);
+  if (bytes <= 32) return call(pool32_);
+  if (bytes <= 48) return call(pool48_);
+  if (bytes <= 64) return call(pool64_);
+  return call(pool112_);
 }
 
-Special* SpecialPool::Take() {
+Special* SpecialPool::Take(bool has_extra) {
   MutexLock lock(&mutex_);
   // xorshift (G. Marsaglia, 2003). Three bits for each further link.
   random_state_ ^= random_state_ << 13;
@@ -33,18 +32,23 @@ Special* SpecialPool::Take() {
   const size_t height =
       std::min<size_t>(1 + std::countr_zero(random_state_ | 1ULL << 63) / 3,
                        Special::kMaxHeight);
-  auto* special = WithPool(height, [&](auto& pool) {
+  const size_t bytes = SpecialBytes(height, has_extra);
+  auto* special = WithPool(bytes, [&](auto& pool) {
     auto* record = pool.Take();
     if (record != nullptr) bytes_in_use_->Add(sizeof(*record));
     return reinterpret_cast<Special*>(record);
   });
-  if (special != nullptr) special->height = height;
+  if (special == nullptr) return nullptr;
+  special->height = height;
+  special->has_extra = has_extra;
+  special->is_unordered = false;
   return special;
 }
 
 void SpecialPool::Give(Special* special) {
   MutexLock lock(&mutex_);
-  WithPool(special->height, [&](auto& pool) {
+  const size_t bytes = SpecialBytes(special->height, special->has_extra);
+  WithPool(bytes, [&](auto& pool) {
     using Type = std::remove_pointer_t<decltype(pool.Take())>;
     bytes_in_use_->Subtract(sizeof(Type));
     pool.Give(reinterpret_cast<Type*>(special));
@@ -65,6 +69,27 @@ void SpecialPool::GiveIndex(SpecialIndex* index) {
   MutexLock lock(&mutex_);
   bytes_in_use_->Subtract(sizeof(*index));
   index_pool_.Give(index);
+}
+
+WeakHandle* SpecialPool::TakeHandle(uintptr_t address, bool is_long,
+                                    const void* owner) {
+  MutexLock lock(&mutex_);
+  WeakHandle* handle = handle_pool_.Take();
+  if (handle == nullptr) return nullptr;
+  bytes_in_use_->Add(sizeof(*handle));
+  handle->address.store(address, std::memory_order_relaxed);
+  handle->references.store(1, std::memory_order_relaxed);
+  handle->watch_state.store(WatchState::kWaiting, std::memory_order_relaxed);
+  handle->is_long = is_long;
+  handle->owner = owner;
+  return handle;
+}
+
+void SpecialPool::GiveHandle(WeakHandle* handle) {
+  MutexLock lock(&mutex_);
+  bytes_in_use_->Subtract(sizeof(*handle));
+  handle->owner = nullptr;
+  handle_pool_.Give(handle);
 }
 
 }  // namespace loam

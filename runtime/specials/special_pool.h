@@ -1,4 +1,5 @@
-// Memory for specials and the indexes of their lists. Any thread.
+// Memory for specials, the indexes of their lists, and weak handles. Any
+// thread.
 
 #ifndef LOAM_RUNTIME_SPECIALS_SPECIAL_POOL_H_
 #define LOAM_RUNTIME_SPECIALS_SPECIAL_POOL_H_
@@ -19,14 +20,18 @@ class SpecialPool {
   // Counts in `bytes_in_use`.
   SpecialPool(PersistentAllocator* persistent, Counter* bytes_in_use);
 
-  // A record of a random height; every other field is the caller's to set. NULL
-  // when out of memory.
-  Special* Take() LOAM_EXCLUDES(mutex_);
+  // A record of a random height, with or without ExtraWords; every other field
+  // is the caller's to set. NULL when out of memory.
+  Special* Take(bool has_extra = false) LOAM_EXCLUDES(mutex_);
   void Give(Special* special) LOAM_EXCLUDES(mutex_);
   // Zeroed; NULL when out of memory.
   SpecialIndex* TakeIndex() LOAM_EXCLUDES(mutex_);
   // NULL: does nothing.
   void GiveIndex(SpecialIndex* index) LOAM_EXCLUDES(mutex_);
+  // With one reference, alive. NULL when out of memory.
+  WeakHandle* TakeHandle(uintptr_t address, bool is_long, const void* owner)
+      LOAM_EXCLUDES(mutex_);
+  void GiveHandle(WeakHandle* handle) LOAM_EXCLUDES(mutex_);
 
   void ResetAfterFork() { mutex_.ResetAfterFork(); }
 
@@ -35,18 +40,18 @@ class SpecialPool {
   struct Record {
     alignas(16) char bytes[kBytes];
   };
-  // Calls call(pool) with that of records of a height.
+  // Calls call(pool) with that of records of a size.
   template <typename Call>
-  auto WithPool(size_t height, Call&& call) LOAM_REQUIRES(mutex_);
+  auto WithPool(size_t bytes, Call&& call) LOAM_REQUIRES(mutex_);
 
   Counter* const bytes_in_use_;
   Mutex<LockRank::kSpecialPool> mutex_;
   uint64_t random_state_ LOAM_GUARDED_BY(mutex_) = 0x9e3779b97f4a7c15;
-  // By height: 1, up to 3, up to 5, up to 8.
-  FixedPool<Record<32>> pool1_ LOAM_GUARDED_BY(mutex_);
-  FixedPool<Record<48>> pool3_ LOAM_GUARDED_BY(mutex_);
-  FixedPool<Record<64>> pool5_ LOAM_GUARDED_BY(mutex_);
-  FixedPool<Record<96>> pool8_ LOAM_GUARDED_BY(mutex_);
+  FixedPool<Record<32>> pool32_ LOAM_GUARDED_BY(mutex_);
+  FixedPool<Record<48>> pool48_ LOAM_GUARDED_BY(mutex_);
+  FixedPool<Record<64>> pool64_ LOAM_GUARDED_BY(mutex_);
+  FixedPool<Record<112>> pool112_ LOAM_GUARDED_BY(mutex_);
+  FixedPool<WeakHandle> handle_pool_ LOAM_GUARDED_BY(mutex_);
   FixedPool<SpecialIndex> index_pool_ LOAM_GUARDED_BY(mutex_);
 };
 

@@ -1,8 +1,13 @@
 // Attaches specials to objects, and decides at sweep what each kind means.
+//
+//   special_table.cc   records: adding, removing, one after the other
+//   special_kinds.cc   what is kept of each kind
+//   special_sweep.cc   what happens when objects die
 
 #ifndef LOAM_RUNTIME_SPECIALS_SPECIAL_TABLE_H_
 #define LOAM_RUNTIME_SPECIALS_SPECIAL_TABLE_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -16,28 +21,74 @@
 
 namespace loam {
 
+struct FinalizerInfo {
+  FinalizerCallback function;
+  void* data;
+  bool is_unordered = false;
+};
+
+struct CleanupInfo {
+  CleanupCallback function;
+  void* data;
+  uintptr_t value;
+};
+
 class SpecialTable {
  public:
   SpecialTable(PersistentAllocator* persistent, PageHeap* page_heap)
       : page_heap_(page_heap), pool_(persistent, page_heap->record_bytes()) {}
 
-  // `span` is swept, and `cell` the base of an allocated cell of it.
-  // kWrongState if the object has a finalizer, kOutOfMemory.
-  Status SetFinalizer(Span* span, uintptr_t cell, FinalizerCallback function,
-                      void* data);
-  // kNotFound if there is none.
-  Status ClearFinalizer(Span* span, uintptr_t cell);
-  bool HasFinalizer(Span* span, uintptr_t cell);
+  // In all of these `span` is swept, and `object` an object in it that is
+  // alive, or an address inside it, as Special's table says. Those that make a
+  // record: kOutOfMemory. Those that want one: kNotFound.
 
-  // The same about the span and the cell. kOutOfMemory.
-  Status Pin(Span* span, uintptr_t cell);
-  // kNotFound if it is not pinned.
-  Status Unpin(Span* span, uintptr_t cell);
+  // kWrongState if the object has a finalizer.
+  Status SetFinalizer(Span* span, uintptr_t object, const FinalizerInfo& info);
+  Status ClearFinalizer(Span* span, uintptr_t object);
+  bool HasFinalizer(Span* span, uintptr_t object);
+
+  Status Pin(Span* span, uintptr_t object);
+  Status Unpin(Span* span, uintptr_t object);
+
+  // The serial number names it, together with the address.
+  Status AddCleanup(Span* span, uintptr_t object, const CleanupInfo& info,
+                    uint64_t* serial);
+  // Here `span` may be any, for an object that has died, or none of this heap.
+  Status RemoveCleanup(Span* span, uintptr_t object, uint64_t serial);
+
+  // Replaces the word that was set.
+  Status SetWord(Span* span, uintptr_t object, const EmbedderKind* kind,
+                 uintptr_t word);
+  Status GetWord(Span* span, uintptr_t object, const EmbedderKind* kind,
+                 uintptr_t* word);
+  Status RemoveWord(Span* span, uintptr_t object, const EmbedderKind* kind,
+                    uintptr_t* word);
+
+  // The handle of a place, the one that there is or a new one: once more to
+  // give back.
+  Status TakeWeakHandle(Span* span, uintptr_t address, bool is_long,
+                        const void* owner, WeakHandle** handle);
+  Status Watch(Span* span, uintptr_t object, const void* owner,
+               WeakHandle** watch);
+  // `span` NULL: the handle has been cleared.
+  void GiveWeakHandle(Span* span, WeakHandle* handle);
+  void GiveWatch(Span* span, WeakHandle* watch);
 
   // Called by the span's sweeper before it looks at mark bits: every unmarked
   // object with a finalizer is marked, so that it lives for one more cycle, and
-  // its finalizer queued.
+  // its finalizer queued. Records of the dead go.
   void SweepSpecials(Span* span);
+
+  // The world is stopped, marking done, and mark bits decide who is dead: the
+  // unordered finalizers of the dead are queued, newest registration first, and
+  // weak handles of those objects cleared. Whether there were any; the objects
+  // are marked by whoever traces the queue next.
+  bool QueueUnordered();
+
+  // The heap is about to go: queues every finalizer, cleanup and embedder's
+  // record that is left, whether its object is alive or not; finalizers come
+  // newest first if they are unordered. No mutator is running.
+  void QueueAll();
 
   // Calls visit(special) for all that the span has.
   template <typename Visit>
@@ -47,36 +98,87 @@ class SpecialTable {
       visit(*s);
     }
   }
+  // Calls visit(span) for every span that has specials. The world is stopped.
+  template <typename Visit>
+  void ForEachSpan(Visit&& visit);
 
-  // Gives back the record of a finalizer that was taken off the queue.
+  // Gives back a record that was taken off the queue.
   void FreeRecord(Special* special) { pool_.Give(special); }
 
   FinalizerQueue* finalizer_queue() { return &queue_; }
   uint64_t finalizers_set() const { return finalizers_set_.Get(); }
+  uint64_t cleanups_set() const { return cleanups_set_.Get(); }
   uint64_t pinned_objects() const { return pinned_objects_.Get(); }
+  uint64_t weak_handles() const { return weak_handles_.Get(); }
   void ResetAfterFork() {
     pool_.ResetAfterFork();
     queue_.ResetAfterFork();
   }
 
  private:
-  // Makes a record; what belongs to its kind is the caller's to set.
-  // kWrongState if there is one with this key, kOutOfMemory.
-  Status Add(Span* span, const SpecialKey& key, Special** added)
-      LOAM_REQUIRES(span->specials_lock);
+  class Due;
+
+  // Makes a record; what belongs to its kind is set by set(special) before it
+  // goes into the list. kWrongState if there is one with this key,
+  // kOutOfMemory.
+  template <typename Set>
+  Status Add(Span* span, uintptr_t address, SpecialKind kind, bool has_extra,
+             Set&& set) LOAM_REQUIRES(span->specials_lock);
   // NULL if there is none.
+  Special* Find(Span* span, const SpecialKey& key)
+      LOAM_REQUIRES(span->specials_lock) {
+    return SpecialList(span).Find(key);
+  }
   Special* Remove(Span* span, const SpecialKey& key)
+      LOAM_REQUIRES(span->specials_lock);
+  Status Insert(Span* span, Special* special)
       LOAM_REQUIRES(span->specials_lock);
   // After records have been taken off.
   void FreeIndexIfEmpty(Span* span) LOAM_REQUIRES(span->specials_lock);
   void SetPageBit(const Span* span, bool value);
 
+  // The object of a weak handle or watch is dead, or the watch has seen what it
+  // waited for.
+  void ClearHandle(WeakHandle* handle);
+  void DropReference(WeakHandle* handle);
+  void Queue(Due* due);
+
   PageHeap* const page_heap_;
   SpecialPool pool_;
   FinalizerQueue queue_;
+  // Relaxed: only has to differ from call to call.
+  std::atomic<uint64_t> next_serial_{1};
   Counter finalizers_set_;
+  Counter unordered_set_;  // of those
+  Counter cleanups_set_;
   Counter pinned_objects_;
+  Counter weak_handles_;  // of objects that are not known to be dead
 };
+
+template <typename Set>
+Status SpecialTable::Add(Span* span, uintptr_t address, SpecialKind kind,
+                         bool has_extra, Set&& set) {
+  Special* special = pool_.Take(has_extra);
+  if (special == nullptr) return Status::kOutOfMemory;
+  special->address = address;
+  special->kind = kind;
+  set(special);
+  return Insert(span, special);
+}
+
+template <typename Visit>
+void SpecialTable::ForEachSpan(Visit&& visit) {
+  page_heap_->ForEachArena([&](const Arena* arena) {
+    for (size_t w = 0; w < kPagesPerArena / kBitsPerWord; w++) {
+      // Relaxed: the stop has synchronised it.
+      uint64_t bits = arena->page_specials[w].load(std::memory_order_relaxed);
+      for (; bits != 0; bits &= bits - 1) {
+        const size_t page = w * kBitsPerWord + std::countr_zero(bits);
+        visit(arena->spans[page].load(std::memory_order_relaxed));
+      }
+    }
+  });
+}
 
 }  // namespace loam
 

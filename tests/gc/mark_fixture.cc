@@ -244,8 +244,9 @@ TestObject MarkFixture::New(TestKind kind) {
     case TestKind::kLargeBitmap: {
       object =
           kind == TestKind::kCellBitmap
-              ? Headed(kind, 1024, types_->cell_bitmap_type())
-              : Large(ScanKind::kCellBitmap, 40, types_->cell_bitmap_type());
+              ? Headed(kind, 1024, types_->internal_type(TypeSet::kCellBitmap))
+              : Large(ScanKind::kCellBitmap, 40,
+                      types_->internal_type(TypeSet::kCellBitmap));
       const CellBitmaps bitmaps =
           CellBitmapsOf(object.address, object.address + object.bytes);
       object.bytes = bitmaps.words * kWordBytes;

@@ -184,7 +184,7 @@ TEST_F(ObjectSlotsTest, CellBitmaps) {
   const Span& span =
       MakeSpan(SpanKind::kHeaded, ScanKind::kHeaded, 1024, nullptr);
   const uintptr_t cell = span.base + 1024;
-  *span.TypeWord(cell) = set_->cell_bitmap_type();
+  *span.TypeWord(cell) = set_->internal_type(TypeSet::kCellBitmap);
   const uintptr_t end = cell + span.object_bytes();
   const CellBitmaps bitmaps = CellBitmapsOf(cell, end);
   // 127 words but for two bitmaps of two words each.

@@ -161,23 +161,19 @@ TEST_F(TypeSetErrorsTest, OverlappingFields) {
   }
 }
 
-TEST_F(TypeSetErrorsTest, WeakKindsAreNotSupportedYet) {
-  for (const WordKind kind : {WordKind::kWeakValue, WordKind::kWeakPointer}) {
-    ExpectFieldError({{"weak", 0, 1, kind}}, Status::kNotSupported,
-                     "info.fields[0].kind",
-                     {"'weak'", "weak words", "not supported"});
-  }
-  for (const WordKind kind :
-       {WordKind::kEphemeronKey, WordKind::kEphemeronValue}) {
-    ExpectFieldError({{"key", 0, 1, kind}}, Status::kNotSupported,
-                     "info.fields[0].kind", {"ephemeron", "not supported"});
-  }
+TEST_F(TypeSetErrorsTest, EphemeronWordsComeTogether) {
+  ExpectFieldError({{"key", 0, 1, WordKind::kEphemeronKey}},
+                   Status::kInvalidArgument, "info.fields",
+                   {"keys, but no values"});
+  ExpectFieldError({{"value", 0, 1, WordKind::kEphemeronValue}},
+                   Status::kInvalidArgument, "info.fields",
+                   {"values, but no keys"});
 }
 
 TEST_F(TypeSetErrorsTest, UnknownKind) {
   ExpectFieldError({{"what", 0, 1, static_cast<WordKind>(8)}},
                    Status::kInvalidArgument, "info.fields[0].kind",
-                   {"'what'", "does not exist"});
+                   {"'what'", "there is no kind 8"});
 }
 
 TEST_F(TypeSetErrorsTest, ElementsWithReferencesAreWholeWords) {

@@ -177,13 +177,14 @@ TEST_F(TypeSetTest, InfoIsCopied) {
 }
 
 TEST_F(TypeSetTest, InternalTypes) {
-  const Type* ambiguous = set_->ambiguous_type();
+  const Type* ambiguous = set_->internal_type(TypeSet::kAmbiguousWords);
   ASSERT_NE(ambiguous, nullptr);
   EXPECT_EQ(ambiguous->scan, ScanKind::kLayout);
   EXPECT_EQ(ambiguous->element_size, 8);
   EXPECT_TRUE(TestBit(ambiguous->element.ambiguous, 0));
   EXPECT_NE(ambiguous->flags & kTypeInternal, 0);
-  EXPECT_EQ(set_->cell_bitmap_type()->scan, ScanKind::kCellBitmap);
+  EXPECT_EQ(set_->internal_type(TypeSet::kCellBitmap)->scan,
+            ScanKind::kCellBitmap);
   EXPECT_TRUE(set_->Contains(ambiguous));
 }
 

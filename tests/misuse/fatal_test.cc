@@ -263,9 +263,9 @@ TEST_F(FatalTest, OtherArguments) {
   EXPECT_DEATH(loam_handle_scope_close(nullptr),
                "loam_handle_scope_close: scope is NULL");
   EXPECT_DEATH(loam_store_weak(nullptr, &word, &word, 0),
-               "loam_store_weak: weak slots are not supported yet");
+               "loam_store_weak: m is NULL");
   EXPECT_DEATH((void)loam_load_weak(nullptr, &word, &word),
-               "loam_load_weak: weak slots are not supported yet");
+               "loam_load_weak: m is NULL");
 }
 
 // ---- Fibers and unwinding ---------------------------------------------------

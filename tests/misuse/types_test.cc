@@ -35,12 +35,9 @@ const loam_field kNoKind = {"wrong", 8, 1, Kind(8)};
 const loam_field kNegative = {"wrong", 8, 1, Kind(-1)};
 constexpr loam_field kOverlapping[] = {{"first", 8, 2, LOAM_VALUE},
                                        {"wrong", 16, 1, LOAM_POINTER}};
-constexpr loam_field kWeakValue = {"wrong", 8, 1, LOAM_WEAK_VALUE};
-constexpr loam_field kWeakPointer = {"wrong", 8, 1, LOAM_WEAK_POINTER};
 constexpr loam_field kKey = {"wrong", 8, 1, LOAM_EPHEMERON_KEY};
 constexpr loam_field kValue = {"wrong", 8, 1, LOAM_EPHEMERON_VALUE};
 constexpr uint8_t kKinds[] = {LOAM_VALUE, LOAM_DATA, 99, LOAM_DATA};
-constexpr uint8_t kWeakKinds[] = {LOAM_WEAK_VALUE, 0, 0, 0};
 
 void OneField(loam_type_info* info, const loam_field* field) {
   info->fields = field;
@@ -149,21 +146,23 @@ const BadType kBadTypes[] = {
      LOAM_INVALID_ARGUMENT, "info.size"},
     {"word_kinds", [](loam_type_info* t) { t->word_kinds = kKinds; },
      LOAM_INVALID_ARGUMENT, "[2]"},
-    {"weak_word_kinds", [](loam_type_info* t) { t->word_kinds = kWeakKinds; },
-     LOAM_NOT_SUPPORTED, "[0]"},
-    {"weak_value", [](loam_type_info* t) { OneField(t, &kWeakValue); },
-     LOAM_NOT_SUPPORTED, "info.fields[0].kind"},
-    {"weak_pointer", [](loam_type_info* t) { OneField(t, &kWeakPointer); },
-     LOAM_NOT_SUPPORTED, "info.fields[0].kind"},
-    {"ephemeron_key", [](loam_type_info* t) { OneField(t, &kKey); },
-     LOAM_NOT_SUPPORTED, "info.fields[0].kind"},
-    {"ephemeron_value", [](loam_type_info* t) { OneField(t, &kValue); },
-     LOAM_NOT_SUPPORTED, "info.fields[0].kind"},
-    {"dispose", [](loam_type_info* t) { t->dispose = Dispose; },
-     LOAM_NOT_SUPPORTED, "info.dispose"},
-    {"dispose_queued",
+    {"key_without_value", [](loam_type_info* t) { OneField(t, &kKey); },
+     LOAM_INVALID_ARGUMENT, "keys, but no values"},
+    {"value_without_key", [](loam_type_info* t) { OneField(t, &kValue); },
+     LOAM_INVALID_ARGUMENT, "values, but no keys"},
+    {"element_key_without_value",
+     [](loam_type_info* t) { OneElementField(t, &kKey); },
+     LOAM_INVALID_ARGUMENT, "info.element_fields"},
+    {"dispose_queued_without_dispose",
      [](loam_type_info* t) { t->flags = LOAM_TYPE_DISPOSE_QUEUED; },
-     LOAM_NOT_SUPPORTED, "info.dispose"},
+     LOAM_INVALID_ARGUMENT, "info.flags"},
+    {"dispose_queued_with_trace",
+     [](loam_type_info* t) {
+       t->flags = LOAM_TYPE_DISPOSE_QUEUED;
+       t->dispose = Dispose;
+       t->trace = Trace;
+     },
+     LOAM_INVALID_ARGUMENT, "info.flags"},
 };
 
 class BadTypeTest : public testing::TestWithParam<BadType> {

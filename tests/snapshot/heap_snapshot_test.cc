@@ -246,6 +246,123 @@ TEST_F(HeapSnapshotTest, NamesRoots) {
   EXPECT_EQ(loam_root_remove(root), LOAM_OK);
 }
 
+// Weak words have weak edges, and keep nothing in the snapshot; ephemerons keep
+// their values as long as their keys are there.
+TEST_F(HeapSnapshotTest, WeakWordsAndEphemerons) {
+  TestHeap heap;
+  loam_mutator* m = heap.m();
+  const loam_type* watcher = RegisterType(heap.types(), "watcher", 24,
+                                          {{"watched", 0, 1, LOAM_WEAK_POINTER},
+                                           {"also", 8, 1, LOAM_WEAK_VALUE},
+                                           {"strong", 16, 1, LOAM_POINTER}});
+  const loam_type* thing = RegisterType(heap.types(), "thing", 16);
+  const loam_type* symbol =
+      RegisterType(heap.types(), "symbol", 16, {}, LOAM_TYPE_NEVER_CLEARED);
+  const auto word = [](void* object) {
+    return reinterpret_cast<loam_word>(object);
+  };
+  auto** watch = static_cast<void**>(loam_alloc(m, watcher));
+  heap.kept = {watch};
+  for (int i = 0; i < 3; i++) {
+    void* target = loam_alloc(m, i == 1 ? symbol : thing);
+    heap.kept.push_back(target);
+    if (i < 2) {
+      loam_store_weak(m, watch, &watch[i], word(target));
+    } else {
+      loam_store_pointer(m, watch, &watch[i], target);
+    }
+  }
+  // A chain: the value of the first is the key of the second, and so on; made
+  // from its end, so that a tracer meets the records in the wrong order.
+  constexpr size_t kChain = 20;
+  void* map = loam_weak_map_new(m);
+  heap.kept.push_back(map);
+  const size_t first_link = heap.kept.size();
+  const loam_type* link = RegisterType(heap.types(), "link", 16);
+  for (size_t i = 0; i <= kChain; i++) heap.kept.push_back(loam_alloc(m, link));
+  for (size_t i = kChain; i-- > 0;) {
+    ASSERT_EQ(loam_weak_map_set(m, map, word(heap.kept[first_link + i]),
+                                word(heap.kept[first_link + i + 1])),
+              LOAM_OK);
+  }
+  void* last = heap.kept.back();
+  heap.kept.resize(first_link + 1);
+
+  const auto edges_to = [](const SnapshotReader& snapshot,
+                           const std::string& name, const char* type) {
+    size_t count = 0;
+    for (const SnapshotEdge& edge : snapshot.edges) {
+      count += snapshot.nodes[edge.to].name == name &&
+               snapshot.Text(edge).starts_with(type);
+    }
+    return count;
+  };
+  SnapshotReader snapshot = Write(heap);
+  EXPECT_EQ(snapshot.CountReachable(), snapshot.node_count);
+  EXPECT_EQ(snapshot.CountNamed("link"), kChain + 1);
+  EXPECT_EQ(snapshot.CountNamed("weak map"), 1u);
+  EXPECT_EQ(edges_to(snapshot, "link", "weak ["), kChain) << "keys";
+  EXPECT_EQ(edges_to(snapshot, "link", "property ["), kChain) << "values";
+  const size_t kept =
+      snapshot.Child(snapshot.Child(0, "(provider)"), "provider kept");
+  size_t node = snapshot.Follow(kept, "element 0");
+  EXPECT_NE(snapshot.Follow(node, "weak watched"), SIZE_MAX);
+  // To what is never cleared a weak word is strong.
+  EXPECT_NE(snapshot.Follow(node, "property also"), SIZE_MAX);
+  std::vector<std::string> path;
+  const auto record = [](const loam_path_step* step, void* data) {
+    static_cast<std::vector<std::string>*>(data)->push_back(step->field);
+    return 1;
+  };
+  EXPECT_EQ(loam_find_path(m, last, record, &path), LOAM_OK);
+  EXPECT_EQ(path.back(), "value");
+
+  heap.kept = {watch, map};
+  snapshot = Write(heap);
+  node = snapshot.Follow(
+      snapshot.Child(snapshot.Child(0, "(provider)"), "provider kept"),
+      "element 0");
+  EXPECT_EQ(snapshot.CountNamed("link"), 0u);
+  EXPECT_EQ(snapshot.CountNamed("thing"), 1u);
+  EXPECT_EQ(snapshot.CountNamed("symbol"), 1u);
+  EXPECT_EQ(snapshot.Follow(node, "weak watched"), SIZE_MAX);
+  EXPECT_EQ(loam_find_path(m, last, record, &path), LOAM_NOT_FOUND);
+  // A collection agrees.
+  heap.Collect();
+  EXPECT_EQ(Walk(heap).size() + 3, snapshot.node_count);
+}
+
+// Many pins and values of cleanups, in any order, are two nodes.
+TEST_F(HeapSnapshotTest, RootsOfSpecials) {
+  TestHeap heap;
+  loam_mutator* m = heap.m();
+  const loam_type* type = RegisterNode(heap.types());
+  for (int i = 0; i < 1000; i++) {
+    void* object = NewNode(m, type, 0);
+    heap.kept = {object};
+    void* value = loam_alloc_bytes(m, 32);
+    ASSERT_EQ(loam_pin(m, object), LOAM_OK);
+    loam_cleanup cleanup;
+    ASSERT_EQ(loam_cleanup_add(
+                  m, object, [](auto...) {}, reinterpret_cast<loam_word>(value),
+                  nullptr, &cleanup),
+              LOAM_OK);
+  }
+  heap.kept.clear();
+  const SnapshotReader snapshot = Write(heap);
+  const size_t pins = snapshot.Child(0, "(pin)");
+  ASSERT_NE(pins, SIZE_MAX);
+  const auto edges = [&](size_t node) {
+    return snapshot.nodes[node].edge_end - snapshot.nodes[node].first_edge;
+  };
+  EXPECT_EQ(edges(pins), 1000u);
+  EXPECT_NE(snapshot.Follow(pins, "element 999"), SIZE_MAX);
+  const size_t values = snapshot.Child(0, "(value of a cleanup)");
+  ASSERT_NE(values, SIZE_MAX);
+  EXPECT_EQ(edges(values), 1000u);
+  EXPECT_EQ(snapshot.node_count, 2000u + 3);
+}
+
 // Providers and trace callbacks may say what they report.
 TEST_F(HeapSnapshotTest, NamesGivenByCallbacks) {
   TestHeap heap;

@@ -197,7 +197,7 @@ TEST_F(FindPathTest, EveryKindOfRoot) {
   EXPECT_EQ(root_of(frame.slots[1]), "main/frame/interpret 1");
   EXPECT_EQ(root_of(handled), "main/handle/ 0");
   EXPECT_EQ(root_of(in_global), "/global/ 0");
-  EXPECT_EQ(root_of(pinned), "/pinned object/ 0");
+  EXPECT_EQ(root_of(pinned), "/pin/ 0");
   EXPECT_EQ(root_of(immortal), "/immortal object/ 0");
   EXPECT_EQ(root_of(in_fiber), "fiber/handle/ 0");
 

@@ -18,23 +18,28 @@ std::vector<Special> Records(size_t count) {
   return records;
 }
 
+void PushOne(FinalizerQueue* queue, Special* record) {
+  record->next = nullptr;
+  queue->Push(record, 1);
+}
+
 void CountCall(void* data) { ++*static_cast<int*>(data); }
 
 TEST(FinalizerQueueTest, FirstInFirstOut) {
   FinalizerQueue queue;
   std::vector<Special> records = Records(5);
   EXPECT_EQ(queue.Pop(), nullptr);
-  queue.Push(&records[0]);
-  queue.Push(&records[1]);
+  PushOne(&queue, &records[0]);
+  PushOne(&queue, &records[1]);
   EXPECT_EQ(queue.size(), 2);
   EXPECT_EQ(queue.Pop(), &records[0]);
-  queue.Push(&records[2]);
+  PushOne(&queue, &records[2]);
   EXPECT_EQ(queue.Pop(), &records[1]);
   EXPECT_EQ(queue.Pop(), &records[2]);
   EXPECT_EQ(queue.Pop(), nullptr);
   EXPECT_EQ(queue.size(), 0);
-  queue.Push(&records[3]);  // Again from empty.
-  queue.Push(&records[4]);
+  PushOne(&queue, &records[3]);  // Again from empty.
+  PushOne(&queue, &records[4]);
   EXPECT_EQ(queue.Pop(), &records[3]);
   EXPECT_EQ(queue.Pop(), &records[4]);
   EXPECT_EQ(queue.Pop(), nullptr);
@@ -43,24 +48,24 @@ TEST(FinalizerQueueTest, FirstInFirstOut) {
 TEST(FinalizerQueueTest, WakesOnlyFromEmpty) {
   FinalizerQueue queue;
   std::vector<Special> records = Records(4);
-  queue.Push(&records[0]);  // Nobody to wake: fine.
+  PushOne(&queue, &records[0]);  // Nobody to wake: fine.
   int wakes = 0;
   queue.SetWake(CountCall, &wakes);
-  queue.Push(&records[1]);
+  PushOne(&queue, &records[1]);
   EXPECT_EQ(wakes, 0) << "was not empty";
   EXPECT_EQ(queue.Pop(), &records[0]);
-  queue.Push(&records[2]);
+  PushOne(&queue, &records[2]);
   EXPECT_EQ(wakes, 0) << "still one left";
   EXPECT_NE(queue.Pop(), nullptr);
   EXPECT_NE(queue.Pop(), nullptr);
-  queue.Push(&records[3]);
+  PushOne(&queue, &records[3]);
   EXPECT_EQ(wakes, 1);
   EXPECT_NE(queue.Pop(), nullptr);
-  queue.Push(&records[0]);
+  PushOne(&queue, &records[0]);
   EXPECT_EQ(wakes, 2);
   queue.SetWake(nullptr, nullptr);
   EXPECT_NE(queue.Pop(), nullptr);
-  queue.Push(&records[1]);
+  PushOne(&queue, &records[1]);
   EXPECT_EQ(wakes, 2);
 }
 
@@ -77,7 +82,7 @@ TEST(FinalizerQueueTest, WakeMayUseTheQueue) {
         s->popped = s->queue->Pop();  // Would deadlock under the lock.
       },
       &seen);
-  queue.Push(&records[0]);
+  PushOne(&queue, &records[0]);
   EXPECT_EQ(seen.popped, &records[0]);
   EXPECT_EQ(queue.size(), 0);
 }
@@ -85,10 +90,11 @@ TEST(FinalizerQueueTest, WakeMayUseTheQueue) {
 TEST(FinalizerQueueTest, QueuedObjectsAreVisited) {
   FinalizerQueue queue;
   std::vector<Special> records = Records(3);
-  for (Special& record : records) queue.Push(&record);
+  for (Special& record : records) PushOne(&queue, &record);
   EXPECT_EQ(queue.Pop(), &records[0]);
   std::vector<void*> visited;
-  queue.ForEachObject([&](void* object) { visited.push_back(object); });
+  queue.ForEach(
+      [&](const Special& special) { visited.push_back(special.object()); });
   EXPECT_EQ(visited, (std::vector<void*>{&records[1], &records[2]}));
 }
 
@@ -98,7 +104,7 @@ TEST(FinalizerQueueDeathTest, ExceptionInTheWakeCallbackIsFatal) {
         FinalizerQueue queue;
         Special record = {};
         queue.SetWake([](void*) { throw std::runtime_error("oops"); }, nullptr);
-        queue.Push(&record);
+        PushOne(&queue, &record);
       },
       "an exception left the finalizers-ready callback: oops");
 }
@@ -137,7 +143,7 @@ TEST(FinalizerQueueTest, ThreadsPushAndPop) {
   threads.reserve(kProducers);
   for (size_t p = 0; p < kProducers; p++) {
     threads.emplace_back([&, p] {
-      for (Special& record : records[p]) queue.Push(&record);
+      for (Special& record : records[p]) PushOne(&queue, &record);
     });
   }
   threads.emplace_back(consume);

@@ -17,9 +17,12 @@ namespace {
 
 constexpr size_t kMany = 100000;
 
-SpecialKind Kind(size_t n) { return static_cast<SpecialKind>(n); }
-SpecialKey KeyOf(const Special& special) {
-  return {uintptr_t{special.address}, special.kind};
+// Of which there is one for each address.
+SpecialKind Kind(size_t n) {
+  constexpr SpecialKind kKinds[] = {
+      SpecialKind::kFinalizer, SpecialKind::kWeakHandle,
+      SpecialKind::kLongWeakHandle, SpecialKind::kPin};
+  return kKinds[n];
 }
 // Of the same order as keys.
 uint64_t Number(const SpecialKey& key) {
@@ -41,11 +44,12 @@ class SpecialListTest : public testing::Test {
 
   // How many records were looked at; SIZE_MAX if there is one already.
   size_t Insert(uintptr_t address, SpecialKind kind = SpecialKind::kFinalizer,
-                void* data = nullptr) {
-    Special* special = pool_.Take();
+                void* data = nullptr, uint64_t serial = 0) {
+    Special* special = pool_.Take(kind == SpecialKind::kCleanup);
     special->address = address;
     special->kind = kind;
     special->finalizer.data = data;
+    if (special->has_extra) *special->extra() = {serial, 0};
     if (list().NeedsIndexFor(*special)) list().GiveIndex(pool_.TakeIndex());
     size_t steps;
     if (list().Insert(special, &steps)) return steps;
@@ -173,17 +177,23 @@ INSTANTIATE_TEST_SUITE_P(Orders, InsertionOrderTest,
                          });
 
 TEST_F(SpecialListTest, OneForEachKey) {
-  for (uintptr_t address = 0; address < 1000; address++) {
-    ASSERT_NE(Insert(address % 100, Kind(address / 100 + 1)), SIZE_MAX);
-    ASSERT_EQ(Insert(address % 100, Kind(address / 100 + 1)), SIZE_MAX);
-    ASSERT_EQ(Insert(address % 100 / 2, Kind(1)), SIZE_MAX);
+  constexpr SpecialKind kCleanup = SpecialKind::kCleanup;
+  for (uintptr_t i = 0; i < 1000; i++) {
+    const uintptr_t address = i % 100;
+    const uint64_t serial = 1 + i / 100;
+    ASSERT_NE(Insert(address, kCleanup, nullptr, serial), SIZE_MAX);
+    ASSERT_EQ(Insert(address, kCleanup, nullptr, serial), SIZE_MAX);
+    ASSERT_EQ(Insert(address, kCleanup, nullptr, 1), SIZE_MAX);
+    if (serial > 1) continue;
+    ASSERT_NE(Insert(address, SpecialKind::kPin), SIZE_MAX);
+    ASSERT_EQ(Insert(address, SpecialKind::kPin), SIZE_MAX);
   }
   ASSERT_NO_FATAL_FAILURE(Check());
-  EXPECT_TRUE(Remove({50, Kind(5)}));
-  EXPECT_FALSE(Remove({50, Kind(5)}));
-  EXPECT_EQ(list().Find({50, Kind(5)}), nullptr);
-  EXPECT_NE(list().Find({50, Kind(4)}), nullptr);
-  EXPECT_NE(Insert(50, Kind(5)), SIZE_MAX);
+  EXPECT_TRUE(Remove({50, kCleanup, 5}));
+  EXPECT_FALSE(Remove({50, kCleanup, 5}));
+  EXPECT_EQ(list().Find({50, kCleanup, 5}), nullptr);
+  EXPECT_NE(list().Find({50, kCleanup, 4}), nullptr);
+  EXPECT_NE(Insert(50, kCleanup, nullptr, 5), SIZE_MAX);
   ASSERT_NO_FATAL_FAILURE(Check());
 }
 
@@ -209,7 +219,7 @@ TEST_F(SpecialListTest, RandomOperationsAgreeWithAMap) {
   std::map<uint64_t, size_t> model;
   size_t serial = 0;
   for (int i = 0; i < 200000; i++) {
-    const SpecialKey key = {random.Below(3000), Kind(1 + random.Below(4))};
+    const SpecialKey key = {random.Below(3000), Kind(random.Below(4))};
     // It grows, and shrinks again.
     switch (random.Below(i / 20000 % 2 == 0 ? 5 : 3)) {
       case 0:

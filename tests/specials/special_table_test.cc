@@ -36,7 +36,7 @@ class SpecialTableTest : public testing::Test {
 
   uintptr_t Cell(size_t index) const { return span_->CellAddress(index); }
   Status Set(size_t index, void* data = nullptr) {
-    return table_.SetFinalizer(span_, Cell(index), Finalize, data);
+    return table_.SetFinalizer(span_, Cell(index), {Finalize, data});
   }
   Status Clear(size_t index) {
     return table_.ClearFinalizer(span_, Cell(index));
@@ -97,7 +97,7 @@ TEST_F(SpecialTableTest, OneFinalizerPerObject) {
   int second = 0;
   EXPECT_EQ(Set(7, &first), Status::kOk);
   EXPECT_EQ(Set(9), Status::kOk);
-  EXPECT_EQ(table_.SetFinalizer(span_, Cell(7), FinalizeOtherwise, &second),
+  EXPECT_EQ(table_.SetFinalizer(span_, Cell(7), {FinalizeOtherwise, &second}),
             Status::kWrongState);
   EXPECT_EQ(table_.finalizers_set(), 2);
   EXPECT_EQ(Listed(), (Cells{7, 9}));

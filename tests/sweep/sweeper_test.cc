@@ -206,8 +206,8 @@ TEST_F(SweeperTest, SweepAllTakesEveryList) {
 TEST_F(SweeperTest, DeadObjectsWithFinalizersLiveForOneMoreCycle) {
   Span* span = SpanWith(20);
   const uintptr_t base = span->base;
-  ASSERT_EQ(heap_.specials()->SetFinalizer(span, span->CellAddress(4), Finalize,
-                                           nullptr),
+  ASSERT_EQ(heap_.specials()->SetFinalizer(span, span->CellAddress(4),
+                                           {Finalize, nullptr}),
             Status::kOk);
   Release(span);
   heap_.CycleThatMarksNothing();

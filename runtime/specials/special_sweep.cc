@@ -1,0 +1,237 @@
+// What happens to specials when objects die.
+
+#include "runtime/base/fatal.h"
+#include "runtime/specials/special_table.h"
+
+namespace loam {
+
+// Records that have left their list: what is to run goes onto the queue, the
+// rest back to the pool, when no list is locked any more.
+class SpecialTable::Due {
+ public:
+  void ToQueue(Special* special) {
+    special->next = nullptr;
+    *queue_tail_ = special;
+    queue_tail_ = &special->next;
+    count_++;
+  }
+  void ToFree(Special* special) {
+    special->next = free_;
+    free_ = special;
+  }
+
+  // Newest registration first: by serial number. A merge sort of the list,
+  // which needs no memory.
+  void SortNewestFirst() {
+    Special* runs[64] = {};
+    for (Special* next = queue_; next != nullptr;) {
+      Special* run = next;
+      next = next->next;
+      run->next = nullptr;
+      size_t i = 0;
+      for (; runs[i] != nullptr; i++) {
+        run = Merge(runs[i], run);
+        runs[i] = nullptr;
+      }
+      runs[i] = run;
+    }
+    queue_ = nullptr;
+    for (Special* run : runs) queue_ = Merge(run, queue_);
+    queue_tail_ = &queue_;
+    while (*queue_tail_ != nullptr) queue_tail_ = &(*queue_tail_)->next;
+  }
+
+  Special* queue() const { return queue_; }
+  size_t count() const { return count_; }
+  Special* TakeFree() {
+    Special* special = free_;
+    if (special != nullptr) free_ = special->next;
+    return special;
+  }
+
+ private:
+  static Special* Merge(Special* a, Special* b) {
+    Special* merged = nullptr;
+    Special** tail = &merged;
+    while (a != nullptr && b != nullptr) {
+      Special*& newer = a->extra()->serial > b->extra()->serial ? a : b;
+      *tail = newer;
+      tail = &newer->next;
+      newer = newer->next;
+    }
+    *tail = a != nullptr ? a : b;
+    return merged;
+  }
+
+  Special* queue_ = nullptr;
+  Special** queue_tail_ = &queue_;
+  size_t count_ = 0;
+  Special* free_ = nullptr;
+};
+
+namespace {
+
+// The specials of one cell, from `first` on: whether one is a finalizer.
+bool AnyFinalizer(const Special* first, uintptr_t cell_end) {
+  for (const Special* s = first; s != nullptr && s->address < cell_end;
+       s = s->next) {
+    if (s->kind == SpecialKind::kFinalizer) return true;
+  }
+  return false;
+}
+
+bool AnyUnordered(const Special* first, uintptr_t cell_end) {
+  for (const Special* s = first; s != nullptr && s->address < cell_end;
+       s = s->next) {
+    if (s->is_unordered) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void SpecialTable::Queue(Due* due) {
+  for (Special* s = due->queue(); s != nullptr; s = s->next) {
+    if (s->kind == SpecialKind::kFinalizer) {
+      finalizers_set_.Subtract(1);
+      if (s->is_unordered) unordered_set_.Subtract(1);
+    } else if (s->kind == SpecialKind::kCleanup) {
+      cleanups_set_.Subtract(1);
+    }
+  }
+  if (due->queue() != nullptr) queue_.Push(due->queue(), due->count());
+  while (Special* special = due->TakeFree()) {
+    if (special->kind == SpecialKind::kWatch) DropReference(special->handle);
+    FreeRecord(special);
+  }
+}
+
+void SpecialTable::SweepSpecials(Span* span) {
+  enum class Fate { kLives, kResurrected, kDies };
+  Due due;
+  {
+    const SpinLockHolder lock(&span->specials_lock);
+    if (span->specials == nullptr) return;
+    uintptr_t cell_end = 0;  // of the cell whose fate is known
+    Fate fate = Fate::kLives;
+    SpecialList(span).Filter([&](Special* special) {
+      if (special->address >= cell_end) {
+        const size_t index = span->CellIndex(special->address);
+        cell_end = span->CellAddress(index + 1);
+        if (span->IsMarked(index)) {
+          fate = Fate::kLives;
+        } else if (AnyFinalizer(special, cell_end)) {
+          fate = Fate::kResurrected;
+          std::atomic_ref(span->mark_bits[index / kBitsPerWord])
+              .fetch_or(BitMask(index), std::memory_order_relaxed);
+        } else {
+          fate = Fate::kDies;
+        }
+      }
+      switch (special->kind) {
+        case SpecialKind::kFinalizer:
+          if (fate == Fate::kLives) return true;
+          due.ToQueue(special);
+          return false;
+        case SpecialKind::kWeakHandle:
+          if (fate == Fate::kLives) return true;
+          break;
+        case SpecialKind::kLongWeakHandle:
+          if (fate != Fate::kDies) return true;
+          break;
+        case SpecialKind::kWatch:
+          special->handle->watch_state.store(fate == Fate::kLives
+                                                 ? WatchState::kReached
+                                                 : WatchState::kUnreached,
+                                             std::memory_order_relaxed);
+          ClearHandle(special->handle);
+          due.ToFree(special);
+          return false;
+        case SpecialKind::kPin:
+          LOAM_CHECK(fate == Fate::kLives, "the pinned object %p is unmarked",
+                     special->object());
+          return true;
+        case SpecialKind::kEmbedder:
+          if (fate != Fate::kDies) return true;
+          if (special->embedder.kind->died != nullptr) {
+            due.ToQueue(special);
+          } else {
+            due.ToFree(special);
+          }
+          return false;
+        case SpecialKind::kCleanup:
+          if (fate != Fate::kDies) return true;
+          due.ToQueue(special);
+          return false;
+      }
+      // A weak handle.
+      ClearHandle(special->handle);
+      weak_handles_.Subtract(1);
+      due.ToFree(special);
+      return false;
+    });
+    FreeIndexIfEmpty(span);
+  }
+  Queue(&due);
+}
+
+bool SpecialTable::QueueUnordered() {
+  if (unordered_set_.Get() == 0) return false;
+  Due due;
+  ForEachSpan([&](Span* span) {
+    const SpinLockHolder lock(&span->specials_lock);
+    uintptr_t cell_end = 0;
+    bool is_due = false;
+    SpecialList(span).Filter([&](Special* special) {
+      if (special->address >= cell_end) {
+        const size_t index = span->CellIndex(special->address);
+        cell_end = span->CellAddress(index + 1);
+        is_due = !span->IsMarked(index) && AnyUnordered(special, cell_end);
+      }
+      if (!is_due) return true;
+      if (special->is_unordered) {
+        due.ToQueue(special);
+        return false;
+      }
+      if (special->kind == SpecialKind::kWatch) {
+        special->handle->watch_state.store(WatchState::kUnreached,
+                                           std::memory_order_relaxed);
+      } else if (special->kind != SpecialKind::kWeakHandle) {
+        return true;
+      } else {
+        weak_handles_.Subtract(1);
+      }
+      ClearHandle(special->handle);
+      due.ToFree(special);
+      return false;
+    });
+    FreeIndexIfEmpty(span);
+  });
+  due.SortNewestFirst();
+  const bool any = due.count() > 0;
+  Queue(&due);
+  return any;
+}
+
+void SpecialTable::QueueAll() {
+  Due unordered;
+  Due due;
+  ForEachSpan([&](Span* span) {
+    const SpinLockHolder lock(&span->specials_lock);
+    SpecialList(span).Filter([&](Special* special) {
+      const bool runs = special->kind == SpecialKind::kFinalizer ||
+                        special->kind == SpecialKind::kCleanup ||
+                        (special->kind == SpecialKind::kEmbedder &&
+                         special->embedder.kind->died != nullptr);
+      if (!runs) return true;
+      (special->is_unordered ? unordered : due).ToQueue(special);
+      return false;
+    });
+    FreeIndexIfEmpty(span);
+  });
+  unordered.SortNewestFirst();
+  Queue(&unordered);
+  Queue(&due);
+}
+
+}  // namespace loam
