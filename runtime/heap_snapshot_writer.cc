@@ -226,14 +226,17 @@ void SnapshotWriter::WriteReference(uintptr_t cell, const Reference& reference,
 void SnapshotWriter::WriteNamedEdge(SlotName name, bool is_retaining,
                                     uint64_t node) {
   const bool has_field = name.field[0] != '\0';
-  if (!is_retaining || (has_field && !name.is_array_element)) {
+  const EdgeType named = is_retaining ? kProperty : kWeak;
+  if (has_field && name.index == SlotName::kNone) {  // most
+    WriteEdge(named, StringOf(name.field), node);
+  } else if (!is_retaining || (has_field && !name.is_array_element)) {
     char text[kNameBytes];
     if (name.index != SlotName::kNone && name.index >= kNamedIndices) {
       name.index = SlotName::kAny;
     }
     std::string_view written = WriteSlotName(name, text, sizeof(text));
     if (written.substr(0, 1) == ".") written.remove_prefix(1);
-    WriteEdge(is_retaining ? kProperty : kWeak, StringOf(written), node);
+    WriteEdge(named, StringOf(written), node);
   } else {
     WriteEdge(name.is_in_fixed_part ? kHidden : kElement, name.index, node);
   }
