@@ -103,6 +103,7 @@ RuntimeOptions Convert(const loam_options& o, EmbedderCallbacks* given) {
   r.huge_pages = o.huge_pages != 0;
   r.trace = o.trace;
   r.background = o.no_background == 0;
+  r.finalize_at_destroy = o.finalize_at_destroy != 0;
   r.retain_percent = o.retain_percent;
   r.workers = o.workers;
   if (o.platform != nullptr) r.platform = {&PostTask, given};

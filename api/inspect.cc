@@ -16,6 +16,8 @@ static_assert(static_cast<int>(SpanKind::kNoscan) == LOAM_SPAN_BYTES &&
               static_cast<int>(SpanKind::kHeadedNoscan) ==
                   LOAM_SPAN_TYPES_WITHOUT_REFERENCES &&
               static_cast<int>(SpanKind::kBitmap) == LOAM_SPAN_BITMAP &&
+              static_cast<int>(SpanKind::kDisposed) ==
+                  LOAM_SPAN_TYPES_DISPOSED &&
               static_cast<int>(SpanKind::kTyped) == LOAM_SPAN_ONE_TYPE &&
               static_cast<int>(SpanKind::kLarge) == LOAM_SPAN_LARGE);
 

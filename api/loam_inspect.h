@@ -90,9 +90,10 @@ typedef enum loam_span_kind LOAM_ENUM_TYPE {
   LOAM_SPAN_SLOTS,     /* loam_alloc_slots */
   LOAM_SPAN_TYPES,     /* registered types, mixed, and arrays */
   LOAM_SPAN_TYPES_WITHOUT_REFERENCES,
-  LOAM_SPAN_BITMAP,   /* loam_alloc_bitmap */
-  LOAM_SPAN_ONE_TYPE, /* a type that allocates much */
-  LOAM_SPAN_LARGE     /* one object each */
+  LOAM_SPAN_BITMAP,         /* loam_alloc_bitmap */
+  LOAM_SPAN_TYPES_DISPOSED, /* the same, with a dispose function */
+  LOAM_SPAN_ONE_TYPE,       /* a type that allocates much */
+  LOAM_SPAN_LARGE           /* one object each */
 } loam_span_kind;
 
 /* Counts since the heap was created, of objects in cells of one size: for each
@@ -272,8 +273,9 @@ typedef enum loam_cursor_kind LOAM_ENUM_TYPE {
   LOAM_CURSOR_BYTES = 0, /* loam_alloc_bytes */
   LOAM_CURSOR_SLOTS,     /* loam_alloc_slots */
   /* loam_alloc_array of a type with references (without any), aligned to at
-   * most 16: the code that takes a cell also stores the `const loam_type *`
-   * into its last word, cell_size - 8, before the next safepoint. */
+   * most 16, and without a dispose function: the code that takes a cell also
+   * stores the `const loam_type *` into its last word, cell_size - 8, before
+   * the next safepoint. */
   LOAM_CURSOR_ARRAY,
   LOAM_CURSOR_ARRAY_WITHOUT_REFERENCES
 } loam_cursor_kind;

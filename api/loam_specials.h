@@ -81,7 +81,8 @@ LOAM_API void loam_finalizers_on_ready(loam_heap* heap,
  * child has none. */
 LOAM_API loam_status loam_finalizers_start_runner(loam_heap* heap);
 /* Waits for the call that it is at, and ends it. Destroying the heap does the
- * same. Not from a finalizer. LOAM_WRONG_STATE if none runs. */
+ * same. Not from what it runs. Safepoint, if the thread has a mutator.
+ * LOAM_WRONG_STATE if none runs. */
 LOAM_API loam_status loam_finalizers_stop_runner(loam_heap* heap);
 
 /* ---- Cleanups ---------------------------------------------------------- */

@@ -93,6 +93,24 @@ void loam_finalizers_on_ready(loam_heap* heap, void (*wake)(void* data),
   Unwrap(heap)->specials()->finalizer_queue()->SetWake(wake, data);
 }
 
+loam_status loam_finalizers_start_runner(loam_heap* heap) {
+  if (heap == nullptr) {
+    return NullArgument(nullptr, "loam_finalizers_start_runner", "heap");
+  }
+  ErrorMessage message;
+  const Status status = Unwrap(heap)->StartFinalizerRunner(&message);
+  return Report(Unwrap(heap), status, message);
+}
+
+loam_status loam_finalizers_stop_runner(loam_heap* heap) {
+  if (heap == nullptr) {
+    return NullArgument(nullptr, "loam_finalizers_stop_runner", "heap");
+  }
+  ErrorMessage message;
+  const Status status = Unwrap(heap)->StopFinalizerRunner(&message);
+  return Report(Unwrap(heap), status, message);
+}
+
 // ---- Cleanups
 
 loam_status loam_cleanup_add(loam_mutator* m, void* object, loam_cleanup_fn fn,

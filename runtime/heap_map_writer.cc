@@ -37,7 +37,8 @@ namespace {
 
 // Names for the page, in the order of SpanKind.
 constexpr const char* kKindNames[] = {
-    "noscan", "slots", "headed", "headed noscan", "bitmap", "typed", "large",
+    "noscan", "slots",    "headed", "headed noscan",
+    "bitmap", "disposed", "typed",  "large",
 };
 static_assert(std::size(kKindNames) ==
               static_cast<size_t>(SpanKind::kLarge) + 1);

@@ -287,6 +287,7 @@ void Runtime::ResetAfterFork(Mutator* m) {
   sweeper_.ResetAfterFork();
   cycle_.ResetAfterFork();
   background_.ResetAfterFork();
+  finalizer_runner_.ResetAfterFork();
   error_mutex_.ResetAfterFork();
   ThreadContext::CurrentIfAny()->ResetAfterFork();
   safepoints_.ResetAfterFork(&m->safepoint, [this](SafepointState* state) {

@@ -208,7 +208,7 @@ void* AllocateHeaded(Mutator* m, const Type& type, size_t bytes,
     return AllocateLarge(m, &type, type.scan, cell_needed, mode);
   }
   const size_t cell_bytes = ClassCellBytes(size_class);
-  void* object = AllocateCell(m, ClassedSpanClass(HeadedKind(type), size_class),
+  void* object = AllocateCell(m, ClassedSpanClass(type.headed_kind, size_class),
                               nullptr, cell_bytes, mode);
   if (object != nullptr) SetTypeWord(object, cell_bytes, type);
   return object;

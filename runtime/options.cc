@@ -186,6 +186,13 @@ constexpr Variable kVariables[] = {
      [](const RuntimeOptions& o, char* text, size_t bytes) {
        snprintf(text, bytes, "%s", o.background ? "on" : "off");
      }},
+    {"LOAM_FINALIZE_AT_DESTROY", "finalize_at_destroy", "0 or 1",
+     [](RuntimeOptions* o, const char* text) {
+       return ParseSwitch(text, &o->finalize_at_destroy);
+     },
+     [](const RuntimeOptions& o, char* text, size_t bytes) {
+       snprintf(text, bytes, "%s", o.finalize_at_destroy ? "on" : "off");
+     }},
     {"LOAM_RETAIN_PERCENT", "retain_percent", "a whole number up to 1000",
      [](RuntimeOptions* o, const char* text) {
        uint64_t value;

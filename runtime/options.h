@@ -77,6 +77,7 @@ struct RuntimeOptions {
   bool randomize_base = false;
   bool raw_stores = false;
   uintptr_t weak_cleared_word = 0;
+  bool finalize_at_destroy = false;
   CheckOptions check;
   Callbacks callbacks = {};
   size_t max_mark_stack_bytes = size_t{1} << 30;  // smaller in tests

@@ -50,10 +50,6 @@ inline void SetTypeWord(void* object, size_t cell_bytes, const Type& type) {
                                   kWordBytes) = &type;
 }
 
-inline SpanKind HeadedKind(const Type& type) {
-  return type.has_references() ? SpanKind::kHeaded : SpanKind::kHeadedNoscan;
-}
-
 // Up to `count` objects of a type with typed spans: those that are zeroed
 // already. The cursor goes through memory once for all of them.
 inline size_t TakeManyTyped(Mutator* m, const Type& type, size_t count,
@@ -87,7 +83,7 @@ inline void* TakeArray(Mutator* m, const Type& type, size_t count) {
   const size_t cell_bytes = ClassCellBytes(size_class);
   if (cell_bytes % kCellAlignment != 0) return nullptr;
   void* object =
-      TakeCell(m, ClassedSpanClass(HeadedKind(type), size_class), cell_bytes);
+      TakeCell(m, ClassedSpanClass(type.headed_kind, size_class), cell_bytes);
   if (object != nullptr) SetTypeWord(object, cell_bytes, type);
   return object;
 }

@@ -75,7 +75,10 @@ size_t Runtime::RunFinalizers(Mutator* m, size_t max) {
   for (size_t ran = 0; ran < max; ran++) {
     RootedWords<kRootedWords> roots(m, &kMap);
     Special* special = queue->Pop();
-    if (special == nullptr) return ran;
+    if (special == nullptr) {
+      if (RunOneDispose(m)) continue;
+      return ran;
+    }
     const QueuedCall call = CallOf(*special);
     roots[kObject] = reinterpret_cast<uintptr_t>(call.object);
     if (call.kind == SpecialKind::kCleanup) roots[kValue] = call.value;
@@ -83,6 +86,45 @@ size_t Runtime::RunFinalizers(Mutator* m, size_t max) {
     Run(reinterpret_cast<loam_mutator*>(m), call);
   }
   return max;
+}
+
+bool Runtime::RunOneDispose(Mutator* m) {
+  FinalizerQueue* queue = specials_.finalizer_queue();
+  RootedWords<kRootedWords> roots(m, &kMap);
+  while (Span* span = queue->FirstWaiting()) {
+    // The sweeper must not find the cell disposed of before this thread has
+    // called the function: from here on the next cycle finds it rooted.
+    sweeper_.EnsureSwept(span);
+    const Type* type;
+    if (!specials_.TakeWaiting(span, &roots[kObject], &type)) continue;
+    const uintptr_t object = roots[kObject];
+    EmbedderCall("a dispose function", [&] {
+      type->dispose(reinterpret_cast<void*>(object), span->object_bytes());
+    });
+    return true;
+  }
+  return false;
+}
+
+void Runtime::FinalizeAll() {
+  // Those that callbacks set meanwhile run too, as often.
+  constexpr int kRounds = 8;
+  ErrorMessage message;
+  Mutator* m;
+  if (Attach("loam_heap_destroy", &m, &message) != Status::kOk) {
+    Log("loam_heap_destroy: no memory to run what is left");
+    return;
+  }
+  FinalizerQueue* queue = specials_.finalizer_queue();
+  for (int round = 0; round < kRounds; round++) {
+    // Whatever is dead is queued as after any collection, in its order.
+    Collect(m, CycleReason::kRequested, /*sweep_all=*/true);
+    specials_.QueueAll();
+    if (queue->size() == 0) break;
+    while (RunFinalizers(m, 0) > 0) {
+    }
+  }
+  (void)Detach(m, &message);
 }
 
 }  // namespace loam

@@ -93,6 +93,7 @@ Runtime::Runtime(const RuntimeOptions& options)
       roots_(&persistent_, this),
       pacer_(options.pacer),
       store_shadow_(&page_heap_.arena_map()),
+      finalizer_runner_(this),
       cycle_(MakeParts(this, options, this, &safepoints_, &NameOfOtherHeap)),
       background_sweeper_(&sweeper_, &page_heap_),
       scavenger_(options.retain_percent, &page_heap_, &counters_, &pacer_),
@@ -172,9 +173,12 @@ bool Runtime::Initialize() {
 }
 
 Status Runtime::Destroy(ErrorMessage* message) {
+  ErrorMessage ignored;
+  const bool has_runner = StopFinalizerRunner(&ignored) == Status::kOk;
   // Acquire pairs with the release at the end of Detach.
   const uint32_t mutators = attached_.load(std::memory_order_acquire);
   if (mutators != 0) {
+    if (has_runner) (void)StartFinalizerRunner(&ignored);
     message->Format(
         "loam_heap_destroy: heap: '%s' has %u mutator%s attached; detach first",
         options_.name, mutators, mutators == 1 ? "" : "s");
@@ -187,6 +191,8 @@ Status Runtime::Destroy(ErrorMessage* message) {
         types_->users() - 1, options_.name);
     return Status::kWrongState;
   }
+  if (options_.finalize_at_destroy && types_ != nullptr) FinalizeAll();
+  specials_.DisposeAll();
   TypeSet* types = types_;
   const bool owns_types = owns_types_;
   this->~Runtime();

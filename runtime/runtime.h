@@ -12,6 +12,7 @@
 //   find_path.cc         why an object is alive
 //   object_specials.cc   finalizers, cleanups, pins, words, weak handles
 //   run_finalizers.cc    running what is queued when objects have died
+//   finalizer_runner.*   a thread that does
 //   typed_spans.cc       which types have spans of their own
 
 #ifndef LOAM_RUNTIME_RUNTIME_H_
@@ -25,6 +26,7 @@
 #include "runtime/base/fatal.h"
 #include "runtime/base/mutex.h"
 #include "runtime/base/status.h"
+#include "runtime/finalizer_runner.h"
 #include "runtime/gc/gc_cycle.h"
 #include "runtime/gc/gc_pacer.h"
 #include "runtime/gc/root_set.h"
@@ -214,6 +216,9 @@ class Runtime final : private CycleHost {
   void GiveWatch(WeakHandle* watch);
   // Runs up to `max` (0: as many as are queued on entry); how many ran.
   size_t RunFinalizers(Mutator* m, size_t max);
+  // A thread that does it. kWrongState if there is one, or none to stop.
+  Status StartFinalizerRunner(ErrorMessage* message);
+  Status StopFinalizerRunner(ErrorMessage* message);
 
   // ---- Messages
 
@@ -251,6 +256,9 @@ class Runtime final : private CycleHost {
                          uintptr_t* address, ErrorMessage* message);
   // The span of an object that may be dead, swept; NULL if there is none.
   Span* FindSwept(uintptr_t address);
+  // Runs what is queued, and what would be if everything died.
+  void FinalizeAll();
+  bool RunOneDispose(Mutator* m);
   // What a collection leaves to do is done in the background.
   void WakeBackground();
 
@@ -309,6 +317,7 @@ class Runtime final : private CycleHost {
   Mutex<LockRank::kErrorMessage> error_mutex_;
   ErrorMessage last_error_;  // written under error_mutex_; see last_error()
 
+  FinalizerRunner finalizer_runner_;
   GcCycle cycle_;
   BackgroundSweeper background_sweeper_;
   Scavenger scavenger_;

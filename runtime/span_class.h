@@ -40,6 +40,7 @@ inline ScanKind ScanKindOf(SpanKind kind) {
     case SpanKind::kSlots:
       return ScanKind::kValues;
     case SpanKind::kHeaded:
+    case SpanKind::kDisposed:
       return ScanKind::kHeaded;
     case SpanKind::kBitmap:
       return ScanKind::kBitmap;

@@ -11,24 +11,25 @@
 namespace loam {
 
 enum class LockRank : uint8_t {
-  kBackgroundWork,  // Background: a job is at work
-  kBackground,      // Background: jobs, the thread
-  kBackgroundLink,  // Background: from tasks to the heap
-  kSafepoints,      // Safepoints: mutators of a heap, stopping the world
-  kRootSet,         // RootSet: registered roots, globals, fibers
-  kTypeSet,         // TypeSet: registration
-  kFinalizerQueue,  // FinalizerQueue
-  kCentralList,     // Sweeper: the registry of central lists
-  kSpanSpecials,    // Span: its list of specials
-  kSpecialPool,     // SpecialPool: records of specials
-  kPageHeap,        // PageHeap: pages, spans, arenas
-  kGcBits,          // GcBits: arenas of mark and alloc bits
-  kMetadata,        // PersistentAllocator
-  kThreadContext,   // ThreadContext: mutators of a thread; asked while tracing
-  kMarkTeam,        // MarkTeam: waking and awaiting the threads that help
-  kMarkPool,        // MarkPool: work between markers
-  kThreadPool,      // ThreadPool: its queue
-  kErrorMessage,    // Runtime: the last error message
+  kFinalizerRunner,  // FinalizerRunner: starting and stopping it
+  kBackgroundWork,   // Background: a job is at work
+  kBackground,       // Background: jobs, the thread
+  kBackgroundLink,   // Background: from tasks to the heap
+  kSafepoints,       // Safepoints: mutators of a heap, stopping the world
+  kRootSet,          // RootSet: registered roots, globals, fibers
+  kTypeSet,          // TypeSet: registration
+  kFinalizerQueue,   // FinalizerQueue
+  kCentralList,      // Sweeper: the registry of central lists
+  kSpanSpecials,     // Span: its list of specials
+  kSpecialPool,      // SpecialPool: records of specials
+  kPageHeap,         // PageHeap: pages, spans, arenas
+  kGcBits,           // GcBits: arenas of mark and alloc bits
+  kMetadata,         // PersistentAllocator
+  kThreadContext,    // ThreadContext: mutators of a thread; asked while tracing
+  kMarkTeam,         // MarkTeam: waking and awaiting the threads that help
+  kMarkPool,         // MarkPool: work between markers
+  kThreadPool,       // ThreadPool: its queue
+  kErrorMessage,     // Runtime: the last error message
   kCount,
 };
 

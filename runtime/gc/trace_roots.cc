@@ -50,6 +50,15 @@ void TraceRoots::VisitQueue(Tracer* tracer) {
   });
 }
 
+namespace {
+
+bool IsNeverCleared(const Span& span, uintptr_t address) {
+  const Type* type = span.TypeOf(span.CellAddress(span.CellIndex(address)));
+  return type != nullptr && (type->flags & kTypeNeverCleared) != 0;
+}
+
+}  // namespace
+
 void TraceRoots::VisitSpecials(Tracer* tracer) {
   specials_->ForEachSpan([&](Span* span) {
     specials_->ForEach(span, [&](const Special& special) {
@@ -74,12 +83,15 @@ void TraceRoots::VisitSpecials(Tracer* tracer) {
           break;
         case SpecialKind::kWeakHandle:
         case SpecialKind::kLongWeakHandle:
-          // One that is strong because of the type.
-          tracer->EnterRoot("weak handle", nullptr);
-          tracer->VisitWeak(WordKind::kWeakPointer, special.address);
+          // Not weak to objects of some types.
+          if (IsNeverCleared(*span, special.address)) {
+            tracer->EnterRoot("weak handle", nullptr);
+            tracer->VisitPointer(special.address);
+          }
           break;
         case SpecialKind::kWatch:
         case SpecialKind::kEmbedder:
+        case SpecialKind::kDispose:
           break;
       }
     });

@@ -49,10 +49,11 @@ enum class SpanKind : uint8_t {
   kHeaded,        // a type word at the end of each cell
   kHeadedNoscan,  // the same, types without references
   kBitmap,        // two bitmaps at the end of the span
+  kDisposed,      // a type word, types with a dispose function
   kTyped,         // one type: Span::type
   kLarge,         // one object: Span::type, or none
 };
-constexpr size_t kClassedSpanKinds = 5;  // kNoscan to kBitmap, per size class
+constexpr size_t kClassedSpanKinds = 6;  // up to kDisposed, per size class
 
 // Which list of which central list a span is on, if any.
 enum class SpanListId : uint8_t { kNone, kPartial0, kPartial1, kFull0, kFull1 };
@@ -170,7 +171,8 @@ struct alignas(64) Span {
   bool IsMarked(size_t index) const { return TestBit(mark_bits, index); }
 
   bool is_headed() const {
-    return kind == SpanKind::kHeaded || kind == SpanKind::kHeadedNoscan;
+    return kind == SpanKind::kHeaded || kind == SpanKind::kHeadedNoscan ||
+           kind == SpanKind::kDisposed;
   }
   // Bytes of a cell that the object itself may use.
   size_t object_bytes() const {
@@ -183,6 +185,12 @@ struct alignas(64) Span {
   // The type of the object in a cell; NULL if it has none.
   const Type* TypeOf(uintptr_t cell) const {
     return is_headed() ? *TypeWord(cell) : type;
+  }
+
+  // Whether some object may have a dispose function.
+  bool may_dispose() const {
+    return kind == SpanKind::kDisposed ||
+           (type != nullptr && type->dispose != nullptr);
   }
 
   // Bytes of each of the two bitmaps at the end of a kBitmap span: one bit per

@@ -19,6 +19,7 @@ struct loam_visitor;  // What a trace callback reports references to; see gc/.
 namespace loam {
 
 class TypeSet;
+enum class SpanKind : uint8_t;
 
 // How to find the references of an object. In spans, this is the common
 // answer for all cells; kHeaded defers to the type word of each cell.
@@ -77,6 +78,7 @@ struct Type {
   uint32_t index;  // in its set
   uint32_t flags;  // TypeFlags
   ScanKind scan;
+  SpanKind headed_kind;   // of spans for its objects that have a type word
   uint64_t pointer_mask;  // ScanKind::kMasks
   uint64_t value_mask;
   size_t size;       // of the fixed part

@@ -5,6 +5,7 @@
 
 #include "runtime/heap/os_memory.h"
 #include "runtime/heap/size_classes.h"
+#include "runtime/heap/span.h"
 
 namespace loam {
 namespace {
@@ -247,6 +248,7 @@ bool TypeSet::MakeInternalTypes() {
     type->flags = kTypeInternal;
     type->alignment = kWordBytes;
     type->set = this;
+    type->headed_kind = SpanKind::kHeaded;
     internal_types_[which] = type;
     return type;
   };
@@ -394,6 +396,9 @@ Status TypeSet::RegisterNamed(const TypeInfo& info, const Type** result,
   const Status layout = CopyLayout(info, &built, message);
   if (layout != Status::kOk) return layout;
   built.scan = ChooseScanKind(built);
+  built.headed_kind = built.dispose != nullptr ? SpanKind::kDisposed
+                      : built.has_references() ? SpanKind::kHeaded
+                                               : SpanKind::kHeadedNoscan;
   built.element_kind = KindOfOneWord(built);
   if (built.scan == ScanKind::kMasks) {
     if (built.prefix.pointers != nullptr) {

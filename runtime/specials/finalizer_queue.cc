@@ -4,26 +4,31 @@
 
 namespace loam {
 
+FinalizerQueue::Wake FinalizerQueue::Add(size_t count) {
+  const bool was_empty = size_ == 0;
+  size_ += count;
+  if (!was_empty) return {};
+  ready_.NotifyAll();
+  return wake_;
+}
+
+void FinalizerQueue::Call(const Wake& wake) {
+  if (wake.function == nullptr) return;
+  EmbedderCall("the finalizers-ready callback",
+               [&] { wake.function(wake.data); });
+}
+
 void FinalizerQueue::Push(Special* first, size_t count) {
   Special* last = first;
   while (last->next != nullptr) last = last->next;
-  void (*wake)(void* data) = nullptr;
-  void* wake_data = nullptr;
+  Wake wake;
   {
     MutexLock lock(&mutex_);
-    if (tail_ == nullptr) {
-      head_ = first;
-      wake = wake_;
-      wake_data = wake_data_;
-    } else {
-      tail_->next = first;
-    }
+    (tail_ == nullptr ? head_ : tail_->next) = first;
     tail_ = last;
-    size_ += count;
+    wake = Add(count);
   }
-  if (wake != nullptr) {
-    EmbedderCall("the finalizers-ready callback", [&] { wake(wake_data); });
-  }
+  Call(wake);
 }
 
 Special* FinalizerQueue::Pop() {
@@ -36,15 +41,56 @@ Special* FinalizerQueue::Pop() {
   return first;
 }
 
+FinalizerQueue::Wake FinalizerQueue::AddWaiting(WaitingCells* cells,
+                                                size_t count) {
+  MutexLock lock(&mutex_);
+  if (cells->waiting_count == 0) {
+    cells->next = waiting_;
+    waiting_ = cells;
+  }
+  cells->waiting_count += count;
+  return Add(count);
+}
+
+Span* FinalizerQueue::FirstWaiting() {
+  MutexLock lock(&mutex_);
+  return waiting_ == nullptr ? nullptr : waiting_->span;
+}
+
+void FinalizerQueue::TakeWaiting(WaitingCells* cells) {
+  MutexLock lock(&mutex_);
+  size_--;
+  if (--cells->waiting_count > 0) return;
+  WaitingCells** link = &waiting_;
+  while (*link != cells) link = &(*link)->next;
+  *link = cells->next;
+}
+
 size_t FinalizerQueue::size() {
   MutexLock lock(&mutex_);
   return size_;
 }
 
+bool FinalizerQueue::WaitUntilReady() {
+  MutexLock lock(&mutex_);
+  while (size_ == 0 && !stop_waiting_) ready_.Wait(&mutex_);
+  return !stop_waiting_;
+}
+
+void FinalizerQueue::StopWaiting() {
+  MutexLock lock(&mutex_);
+  stop_waiting_ = true;
+  ready_.NotifyAll();
+}
+
+void FinalizerQueue::AllowWaiting() {
+  MutexLock lock(&mutex_);
+  stop_waiting_ = false;
+}
+
 void FinalizerQueue::SetWake(void (*wake)(void* data), void* data) {
   MutexLock lock(&mutex_);
-  wake_ = wake;
-  wake_data_ = data;
+  wake_ = {wake, data};
 }
 
 }  // namespace loam

@@ -17,6 +17,8 @@ struct loam_mutator;
 
 namespace loam {
 
+struct WaitingCells;
+
 using FinalizerCallback = void (*)(loam_mutator* m, void* object, void* data);
 using CleanupCallback = void (*)(loam_mutator* m, uintptr_t value, void* data);
 
@@ -38,6 +40,7 @@ struct EmbedderKind {
 //   kPin              one, counted  the object   root             -
 //   kEmbedder         one a kind    the object   -                queued later
 //   kCleanup          many          the object   its value        queued later
+//   kDispose          one a span    the span     -                -
 //
 // "Later": when no finalizer keeps the object for one more cycle.
 enum class SpecialKind : uint8_t {
@@ -48,6 +51,7 @@ enum class SpecialKind : uint8_t {
   kPin = 5,
   kEmbedder = 6,
   kCleanup = 7,
+  kDispose = 8,  // not of an object: see dispose_queue.h
 };
 
 // Half a cache line: a program may have as many as objects. Followed by
@@ -74,6 +78,7 @@ struct Special {
     } embedder;
     WeakHandle* handle;  // weak handles and kWatch
     uint64_t pin_count;  // not 0
+    WaitingCells* waiting;
   };
 
   // Cleanups and unordered finalizers.

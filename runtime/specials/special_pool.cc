@@ -12,6 +12,7 @@ SpecialPool::SpecialPool(PersistentAllocator* persistent, Counter* bytes_in_use)
       pool64_(persistent),
       pool112_(persistent),
       handle_pool_(persistent),
+      waiting_pool_(persistent),
       index_pool_(persistent) {}
 
 template <typename Call>
@@ -90,6 +91,22 @@ void SpecialPool::GiveHandle(WeakHandle* handle) {
   bytes_in_use_->Subtract(sizeof(*handle));
   handle->owner = nullptr;
   handle_pool_.Give(handle);
+}
+
+WaitingCells* SpecialPool::TakeWaiting(Span* span) {
+  MutexLock lock(&mutex_);
+  WaitingCells* cells = waiting_pool_.Take();
+  if (cells == nullptr) return nullptr;
+  bytes_in_use_->Add(sizeof(*cells));
+  *cells = {};
+  cells->span = span;
+  return cells;
+}
+
+void SpecialPool::GiveWaiting(WaitingCells* cells) {
+  MutexLock lock(&mutex_);
+  bytes_in_use_->Subtract(sizeof(*cells));
+  waiting_pool_.Give(cells);
 }
 
 }  // namespace loam

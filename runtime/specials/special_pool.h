@@ -10,6 +10,7 @@
 #include "runtime/base/mutex.h"
 #include "runtime/heap/heap_counters.h"
 #include "runtime/heap/metadata_allocator.h"
+#include "runtime/specials/dispose_queue.h"
 #include "runtime/specials/special.h"
 #include "runtime/specials/special_list.h"
 
@@ -32,6 +33,9 @@ class SpecialPool {
   WeakHandle* TakeHandle(uintptr_t address, bool is_long, const void* owner)
       LOAM_EXCLUDES(mutex_);
   void GiveHandle(WeakHandle* handle) LOAM_EXCLUDES(mutex_);
+  // None waits. NULL when out of memory.
+  WaitingCells* TakeWaiting(Span* span) LOAM_EXCLUDES(mutex_);
+  void GiveWaiting(WaitingCells* cells) LOAM_EXCLUDES(mutex_);
 
   void ResetAfterFork() { mutex_.ResetAfterFork(); }
 
@@ -52,6 +56,7 @@ class SpecialPool {
   FixedPool<Record<64>> pool64_ LOAM_GUARDED_BY(mutex_);
   FixedPool<Record<112>> pool112_ LOAM_GUARDED_BY(mutex_);
   FixedPool<WeakHandle> handle_pool_ LOAM_GUARDED_BY(mutex_);
+  FixedPool<WaitingCells> waiting_pool_ LOAM_GUARDED_BY(mutex_);
   FixedPool<SpecialIndex> index_pool_ LOAM_GUARDED_BY(mutex_);
 };
 

@@ -163,6 +163,8 @@ void SpecialTable::SweepSpecials(Span* span) {
           if (fate != Fate::kDies) return true;
           due.ToQueue(special);
           return false;
+        case SpecialKind::kDispose:
+          return true;
       }
       // A weak handle.
       ClearHandle(special->handle);

@@ -3,6 +3,7 @@
 //   special_table.cc   records: adding, removing, one after the other
 //   special_kinds.cc   what is kept of each kind
 //   special_sweep.cc   what happens when objects die
+//   dispose.cc         dispose functions of types
 
 #ifndef LOAM_RUNTIME_SPECIALS_SPECIAL_TABLE_H_
 #define LOAM_RUNTIME_SPECIALS_SPECIAL_TABLE_H_
@@ -79,6 +80,18 @@ class SpecialTable {
   // its finalizer queued. Records of the dead go.
   void SweepSpecials(Span* span);
 
+  // The same, after SweepSpecials, for a span that may_dispose(): calls the
+  // dispose functions of unmarked objects, or marks the objects and lets them
+  // wait.
+  void DisposeDead(Span* span);
+  // Takes an object of the span that waits; false if there is none. `span` is
+  // swept and has been found by FinalizerQueue::FirstWaiting in this
+  // generation; the caller calls the dispose function, and roots the object
+  // meanwhile.
+  bool TakeWaiting(Span* span, uintptr_t* object, const Type** type);
+  // The heap is about to go: calls the dispose functions of all that is left.
+  void DisposeAll();
+
   // The world is stopped, marking done, and mark bits decide who is dead: the
   // unordered finalizers of the dead are queued, newest registration first, and
   // weak handles of those objects cleared. Whether there were any; the objects
@@ -137,6 +150,8 @@ class SpecialTable {
   void FreeIndexIfEmpty(Span* span) LOAM_REQUIRES(span->specials_lock);
   void SetPageBit(const Span* span, bool value);
 
+  // Those of the unmarked objects that have to wait.
+  void KeepForDispose(Span* span);
   // The object of a weak handle or watch is dead, or the watch has seen what it
   // waited for.
   void ClearHandle(WeakHandle* handle);

@@ -93,6 +93,7 @@ void Sweeper::PoisonFreed(const Span* span) const {
 
 void Sweeper::FindDead(Span* span) {
   if (span->specials != nullptr) specials_->SweepSpecials(span);
+  if (span->may_dispose()) specials_->DisposeDead(span);
   CheckNoZombies(span);
   if (poison_) PoisonFreed(span);
   const auto live =
