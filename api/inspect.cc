@@ -4,6 +4,7 @@
 
 #include "api/internal.h"
 #include "runtime/base/embedder_call.h"
+#include "runtime/retaining_paths.h"
 
 namespace loam {
 namespace {
@@ -32,6 +33,36 @@ bool CallWalk(void* object, size_t bytes, const Type* type, void* data) {
     go_on = call->fn(object, bytes, Wrap(type), call->data);
   });
   return go_on != 0;
+}
+
+struct PathCall {
+  loam_path_fn visit;
+  void* data;
+};
+
+bool CallPath(const PathStep& step, void* data) {
+  static_assert(SlotName::kNone == LOAM_NO_INDEX);
+  const auto pointer = [](uintptr_t address) {
+    return reinterpret_cast<const void*>(address);
+  };
+  const loam_path_step shown = {
+      step.root_kind,     step.root_name,       step.root_thread,
+      pointer(step.from), Wrap(step.from_type), pointer(step.slot),
+      step.name.field,    step.name.index,      pointer(step.to),
+      Wrap(step.to_type), step.to_bytes};
+  const auto* call = static_cast<PathCall*>(data);
+  int go_on = 0;
+  EmbedderCall("the function of loam_find_path",
+               [&] { go_on = call->visit(&shown, call->data); });
+  return go_on != 0;
+}
+
+// "CALL: PROBLEM".
+loam_status ReportProblem(Runtime* runtime, const char* call, Status status,
+                          const ErrorMessage& problem) {
+  ErrorMessage message;
+  message.Format("%s: %.400s", call, problem.text);
+  return Report(runtime, status, message);
 }
 
 bool FindObject(loam_heap* heap, const void* p, const char* call, Span** span,
@@ -149,9 +180,33 @@ loam_status loam_heap_map_write(loam_mutator* m, const char* path) {
   }
   ErrorMessage problem;
   const Status status = runtime->WriteMap(mutator, path, &problem);
-  ErrorMessage message;
-  message.Format("%s: %.400s", kCall, problem.text);
-  return Report(runtime, status, message);
+  return ReportProblem(runtime, kCall, status, problem);
+}
+
+loam_status loam_heap_snapshot_write(loam_mutator* m, const char* path) {
+  constexpr char kCall[] = "loam_heap_snapshot_write";
+  Mutator* mutator = RequireMutator(m, kCall);
+  Runtime* runtime = mutator->runtime;
+  if (path == nullptr) {
+    return InvalidArgument(runtime, kCall, "path", "is NULL");
+  }
+  ErrorMessage problem;
+  const Status status = runtime->WriteSnapshot(mutator, path, &problem);
+  return ReportProblem(runtime, kCall, status, problem);
+}
+
+loam_status loam_find_path(loam_mutator* m, const void* object,
+                           loam_path_fn visit, void* data) {
+  constexpr char kCall[] = "loam_find_path";
+  Mutator* mutator = RequireMutator(m, kCall);
+  Runtime* runtime = mutator->runtime;
+  ErrorMessage problem;
+  PathCall call = {visit, data};
+  const Status status =
+      visit == nullptr ? runtime->LogPath(mutator, Address(object), &problem)
+                       : runtime->FindPath(mutator, Address(object), CallPath,
+                                           &call, &problem);
+  return ReportProblem(runtime, kCall, status, problem);
 }
 
 size_t loam_object_size(loam_heap* heap, const void* object) {
@@ -192,16 +247,8 @@ loam_status loam_heap_check(loam_mutator* m, loam_check_level level,
   return Report(mutator->runtime, Status::kWrongState, message);
 }
 
-loam_status loam_find_path(loam_mutator* m, const void*) {
-  return NotSupported(RequireMutator(m, "loam_find_path")->runtime,
-                      "loam_find_path");
-}
 loam_status loam_heap_profile_write(loam_heap* heap, const char*) {
   return NotSupported(Unwrap(heap), "loam_heap_profile_write");
-}
-loam_status loam_heap_snapshot_write(loam_mutator* m, const char*) {
-  return NotSupported(RequireMutator(m, "loam_heap_snapshot_write")->runtime,
-                      "loam_heap_snapshot_write");
 }
 
 loam_status loam_jit_info_get(loam_jit_info* info) {

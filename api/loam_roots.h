@@ -57,6 +57,11 @@ LOAM_API void loam_visit_pointer_range(loam_visitor* visitor, const void* words,
                                        size_t count);
 LOAM_API void loam_visit_ambiguous_range(loam_visitor* visitor,
                                          const void* words, size_t count);
+/* What is visited next is called this, up to the next name or the end: a global
+ * variable, say, or a field that only the trace callback knows. For snapshots
+ * and paths, which name the first word `name`, the second `name[1]` and so on.
+ * Copied where it is needed, up to 127 bytes; costs a call where it is not. */
+LOAM_API void loam_visit_name(loam_visitor* visitor, const char* name);
 
 /* ---- Frames ------------------------------------------------------------ */
 

@@ -188,6 +188,9 @@ void loam_visit_ambiguous_range(loam_visitor* visitor, const void* words,
   const auto* w = static_cast<const loam_word*>(words);
   for (size_t i = 0; i < count; i++) visitor->VisitAmbiguous(w[i]);
 }
+void loam_visit_name(loam_visitor* visitor, const char* name) {
+  visitor->EnterPart(name != nullptr ? name : "");
+}
 
 // ---- Handles and globals
 

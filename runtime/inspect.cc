@@ -6,26 +6,10 @@
 #include "runtime/checking.h"
 #include "runtime/object_allocator.h"
 #include "runtime/runtime.h"
+#include "runtime/stopped_world.h"
 
 namespace loam {
 namespace {
-
-// Stops the world for the lifetime of the object, all spans swept and all
-// cursors flushed on the way.
-class StoppedWorld {
- public:
-  StoppedWorld(Runtime* runtime, Mutator* m) : runtime_(runtime), m_(m) {
-    runtime_->StopTheWorld(m_);
-    runtime_->FlushAndSweep();
-  }
-  ~StoppedWorld() { runtime_->StartTheWorld(m_); }
-  StoppedWorld(const StoppedWorld&) = delete;
-  StoppedWorld& operator=(const StoppedWorld&) = delete;
-
- private:
-  Runtime* const runtime_;
-  Mutator* const m_;
-};
 
 class Reporter {
  public:

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
@@ -96,9 +97,10 @@ void OutputFile::Put(std::string_view text) {
 }
 
 void OutputFile::PutNumber(uint64_t number) {
+  // Some files are nearly all numbers.
   char digits[24];
-  Put({digits, static_cast<size_t>(
-                   snprintf(digits, sizeof(digits), "%" PRIu64, number))});
+  const char* end = std::to_chars(digits, digits + sizeof(digits), number).ptr;
+  Put({digits, static_cast<size_t>(end - digits)});
 }
 
 void OutputFile::PutHex(uint64_t number) {

@@ -299,8 +299,11 @@ void Runtime::ReleaseCachesOf(Mutator* m, CountTypes count_types) {
 
 void Runtime::VisitMutators(Tracer* tracer) {
   safepoints_.ForEachMutator([&](SafepointState* state) {
-    roots_.VisitMutatorRoots(MutatorOf(state)->roots, tracer);
+    const Mutator* m = MutatorOf(state);
+    tracer->EnterThread(m->name);
+    roots_.VisitMutatorRoots(m->roots, tracer);
   });
+  tracer->EnterThread(nullptr);
 }
 
 void Runtime::CycleBegins(const CycleInfo& info) {

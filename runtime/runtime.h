@@ -7,6 +7,9 @@
 //   checking.*           stress mode, store and thread checks
 //   inspect.cc           statistics, walks, questions about addresses
 //   heap_map_writer.cc   the page that shows the heap
+//   heap_snapshot_writer.cc
+//                        a snapshot for memory debuggers
+//   find_path.cc         why an object is alive
 //   object_specials.cc   finalizers, cleanups, pins, words, weak handles
 //   run_finalizers.cc    running what is queued when objects have died
 //   finalizer_runner.*   a thread that does
@@ -61,6 +64,8 @@ struct CleanupName {
   uintptr_t address;
   uint64_t serial;
 };
+
+struct PathStep;  // retaining_paths.h
 
 struct RuntimeStats {
   PageHeapStats pages;
@@ -161,6 +166,17 @@ class Runtime final : private CycleHost {
   // Writes a page that shows the heap to a file. Stops the world; sweeps
   // nothing. kIoError or kOutOfMemory.
   Status WriteMap(Mutator* m, const char* path, ErrorMessage* message);
+  // Writes a snapshot of what is reachable to a file. Stops the world.
+  // kIoError, kOutOfMemory or kWrongState.
+  Status WriteSnapshot(Mutator* m, const char* path, ErrorMessage* message);
+  // Calls visit(step, data) for each step of a path from a root to the object
+  // in which `address` lies, until it returns false. Stops the world.
+  // kInvalidArgument, kNotFound or kOutOfMemory.
+  Status FindPath(Mutator* m, uintptr_t address,
+                  bool (*visit)(const PathStep& step, void* data), void* data,
+                  ErrorMessage* message);
+  // The same, to the log.
+  Status LogPath(Mutator* m, uintptr_t address, ErrorMessage* message);
   // The world is stopped: makes every span swept and its free_index exact.
   void FlushAndSweep();
   // Checks invariants; calls report for each violation; the number of them.

@@ -158,12 +158,20 @@ bool HeapStatistics(BuiltinCall& call) {
   return call.ReturnObject(map.get());
 }
 
-bool HeapMap(BuiltinCall& call) {
+// heap_map and heap_snapshot: `write` writes a file.
+bool WriteHeapFile(BuiltinCall& call,
+                   std::string (Heap::*write)(const std::string& path)) {
   String* path = call.ObjectArgument<String>(0);
   if (path == nullptr) return false;
-  const std::string problem = call.heap.WriteMap(std::string(path->text()));
+  const std::string problem = (call.heap.*write)(std::string(path->text()));
   if (!problem.empty()) return call.Fail(problem.c_str());
   return call.Return(Value::Nil());
+}
+
+bool HeapMap(BuiltinCall& call) { return WriteHeapFile(call, &Heap::WriteMap); }
+
+bool HeapSnapshot(BuiltinCall& call) {
+  return WriteHeapFile(call, &Heap::WriteSnapshot);
 }
 
 bool Finalizer(BuiltinCall& call) {
@@ -203,6 +211,7 @@ constexpr BuiltinInfo kFunctions[] = {
     {"gc", Gc, 0, 0},
     {"heap", HeapStatistics, 0, 0},
     {"heap_map", HeapMap, 1, 1},
+    {"heap_snapshot", HeapSnapshot, 1, 1},
     {"finalizer", Finalizer, 2, 2},
 };
 

@@ -244,6 +244,11 @@ void Heap::PrintSummary() const {
                stats.peak_committed_bytes);
 }
 
+std::string Heap::WriteSnapshot(const std::string& path) {
+  if (loam_heap_snapshot_write(mutator_, path.c_str()) == LOAM_OK) return "";
+  return loam_last_error();
+}
+
 std::string Heap::WriteMap(const std::string& path) {
   if (loam_heap_map_write(mutator_, path.c_str()) == LOAM_OK) return "";
   return loam_last_error();

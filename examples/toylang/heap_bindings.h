@@ -40,6 +40,8 @@ struct HeapOptions {
 class RootVisitor {
  public:
   explicit RootVisitor(loam_visitor* visitor) : visitor_(visitor) {}
+  // What is visited next is called this in heap snapshots.
+  void Name(const char* name) { loam_visit_name(visitor_, name); }
   void Visit(const Value* values, size_t count) {
     loam_visit_value_range(visitor_, values, count);
   }
@@ -144,6 +146,8 @@ class Heap {
   void PrintSummary() const;  // to stderr
   // Writes a page that shows the heap. Empty, or what went wrong.
   std::string WriteMap(const std::string& path);
+  // The same of a snapshot for Chrome's developer tools.
+  std::string WriteSnapshot(const std::string& path);
 
  private:
   friend class NativeSection;

@@ -51,8 +51,12 @@ Interpreter::Interpreter(Heap& heap, std::string file_name,
 }
 
 void Interpreter::VisitRoots(RootVisitor visitor) {
+  visitor.Name("stack");
   visitor.Visit(stack_.get(), static_cast<size_t>(top_ - stack_.get()));
-  visitor.Visit(globals_.data(), globals_.size());
+  for (size_t i = 0; i < globals_.size(); i++) {
+    visitor.Name(global_names_[i].c_str());
+    visitor.Visit(&globals_[i], 1);
+  }
 }
 
 bool Interpreter::DefineGlobals(std::vector<std::string> names) {

@@ -148,6 +148,10 @@ class GcCycle {
   uint64_t cycles() const { return cycles_.load(std::memory_order_relaxed); }
   GcPhase phase() const { return phase_.load(std::memory_order_relaxed); }
   CycleTotals totals() LOAM_EXCLUDES(totals_lock_);
+  // Has `tracer` visit every root and follow what it reaches: marking does so,
+  // and everybody who wants to know what marking would reach. The world is
+  // stopped, and everything swept.
+  void TraceFromRoots(Tracer* tracer) { trace_roots_.Trace(tracer); }
   // Makes threads that help to mark; false if it cannot have them all. Once,
   // before the first cycle.
   bool StartWorkers(uint32_t count);

@@ -257,8 +257,10 @@ void RootSet::VisitMutatorRoots(const MutatorRoots& roots,
 
 void RootSet::VisitFiber(Fiber* fiber, loam_visitor* visitor) {
   fiber->visited = true;
+  visitor->EnterThread("fiber");
   fiber->stack.Visit(visitor);
   VisitRecords(fiber->providers, visitor);
+  visitor->EnterThread(nullptr);
 }
 
 }  // namespace loam

@@ -22,8 +22,14 @@ struct loam_visitor {
     loam::FatalMisuse(
         "loam_weak_is_live: visitor: is not that of a weak provider");
   }
+  // The roots that follow are those of the thread of this name, or "fiber";
+  // NULL: of the heap.
+  virtual void EnterThread(const char* /*name*/) {}
   // The roots that follow belong to this; for messages.
   virtual void EnterRoot(const char* /*kind*/, const char* /*name*/) {}
+  // The words that follow are called this, until the next name or root; "": no
+  // more.
+  virtual void EnterPart(const char* /*name*/) {}
 
  protected:
   ~loam_visitor() = default;

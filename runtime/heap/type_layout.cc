@@ -3,7 +3,7 @@
 namespace loam {
 
 FieldPosition FindField(const Type& type, size_t offset) {
-  FieldPosition position = {"", false, 0, offset};
+  FieldPosition position = {"", false, 0, offset, nullptr};
   size_t first = 0;
   size_t end = type.field_count;
   if (offset >= type.size && type.element_size != 0) {
@@ -18,6 +18,7 @@ FieldPosition FindField(const Type& type, size_t offset) {
     if (position.offset >= field.offset &&
         position.offset < field.offset + field.count * kWordBytes) {
       position.name = field.name;
+      position.field = &field;
       break;
     }
   }

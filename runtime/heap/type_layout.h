@@ -122,7 +122,8 @@ struct FieldPosition {
   const char* name;  // "" if unnamed
   bool in_element;
   size_t element_index;
-  size_t offset;  // within the fixed part or the element
+  size_t offset;                     // within the fixed part or the element
+  const FieldName* field = nullptr;  // NULL: none covers the word
 };
 FieldPosition FindField(const Type& type, size_t offset);
 

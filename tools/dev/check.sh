@@ -15,6 +15,7 @@ narrow|tests with those, 37 bits of address, and a linear range to grow in
 slow|slow tests, optimized: stress, model-based, long runs
 asan-slow|slow tests with the address sanitizer
 fuzz|each fuzzer for a minute
+memlab|memlab, from npm, opens heap snapshots and finds a planted leak
 '
 
 step_format() {
@@ -84,6 +85,32 @@ step_fuzz() {
     say "$fuzzer"
     "$bin/$(path_of_label "$fuzzer")" -max_total_time=60 -print_final_stats=1
   done
+}
+
+# The network is needed once, for memlab itself: it stays outside the tree.
+MEMLAB_VERSION=2.0.5
+
+step_memlab() {
+  need_packages build libraries npm
+  local cache=${XDG_CACHE_HOME:-$HOME/.cache}/loam/memlab-$MEMLAB_VERSION
+  if [[ ! -e $cache/complete ]]; then
+    say "fetching memlab $MEMLAB_VERSION into $cache"
+    rm -rf "$cache"
+    mkdir -p "$cache"
+    # No scripts: one would fetch a browser that nobody needs here.
+    npm install --prefix "$cache" --ignore-scripts --no-audit --no-fund \
+      "@memlab/heap-analysis@$MEMLAB_VERSION" </dev/null ||
+      fail "npm could not fetch memlab; this step needs its registry once"
+    touch "$cache/complete"
+  fi
+  scratch_directory
+  local snapshots=$DEV_SCRATCH/snapshots
+  mkdir -p "$snapshots"
+  bazel_run build --config=opt //tests/snapshot:make_snapshot
+  "$(bin_directory opt)/tests/snapshot/make_snapshot" "$snapshots" \
+    >"$snapshots/expected"
+  NODE_PATH=$cache/node_modules \
+    node tests/snapshot/read_with_memlab.js "$snapshots"
 }
 
 # run_tagged_tests CONFIG TAGS

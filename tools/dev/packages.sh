@@ -18,6 +18,8 @@ libraries|libgc-dev|/usr/include/gc/gc.h|the Boehm collector, to compare with
 libraries|libmimalloc-dev|/usr/include/mimalloc.h|an allocator, to compare with
 libraries|libbenchmark-dev|/usr/include/benchmark/benchmark.h|the benchmark framework
 browser|chromium|chromium|to look at the heap map as a reader would
+npm|nodejs|node|memlab runs on it
+npm|npm|npm|to fetch memlab
 clang|clang-19|clang-19|thread safety analysis, the thread sanitizer
 clang|lld-19|/usr/bin/ld.lld-19|the linker that goes with clang
 clang|libclang-rt-19-dev|/usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.tsan-x86_64.a|the sanitizers of clang

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Options, exit statuses and what is printed where.
 #
-# usage: command_line_test.sh TOYLANG
+# usage: command_line_test.sh TOYLANG read_snapshot.py
 set -u
 toylang=$1
+read_snapshot=$2
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failures=0
@@ -49,6 +50,18 @@ heap_map(args()[0])
 print(kept.len(), read_file(args()[0]).contains("toylang"))
 EOF2
 
+program snapshot <<'EOF2'
+let kept = []
+for i in range(1000) { kept.push({number: i}) }
+fn count() {
+  let local = {}
+  return fn() { return [local, kept.len()] }
+}
+let counter = count()
+heap_snapshot(args()[0])
+print(kept.len(), counter()[1])
+EOF2
+
 check 0 'usage: toylang [OPTION]... FILE' --help
 check 2 'which program?'
 check 2 'unknown option --gc-statistics' --gc-statistics arguments.toy
@@ -82,6 +95,13 @@ for name in map list; do
     failures=$((failures + 1))
   fi
 done
+
+check 0 '1000 1000' snapshot.toy toylang.heapsnapshot
+check 1 'runtime error: heap_snapshot: loam_heap_snapshot_write: cannot open missing/s: No such' \
+  snapshot.toy missing/s
+if ! python3 "$read_snapshot" "$scratch/toylang.heapsnapshot"; then
+  failures=$((failures + 1))
+fi
 
 if ((failures > 0)); then
   echo "$failures failed"
