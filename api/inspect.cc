@@ -192,9 +192,6 @@ loam_status loam_find_path(loam_mutator* m, const void*) {
   return NotSupported(RequireMutator(m, "loam_find_path")->runtime,
                       "loam_find_path");
 }
-loam_status loam_heap_profile_write(loam_heap* heap, const char*) {
-  return NotSupported(Unwrap(heap), "loam_heap_profile_write");
-}
 loam_status loam_heap_snapshot_write(loam_mutator* m, const char*) {
   return NotSupported(RequireMutator(m, "loam_heap_snapshot_write")->runtime,
                       "loam_heap_snapshot_write");

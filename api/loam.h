@@ -7,6 +7,7 @@
  *   loam_mutator.h   mutators (threads), safepoints, allocation, stores
  *   loam_roots.h     roots, providers, frames, handles, fibers
  *   loam_inspect.h   statistics, heap walks, maps, checks
+ *   loam_profile.h   the heap profile
  *   loam_inline.h    the fast paths, inlined; define LOAM_NO_INLINE before
  *                    including this header to call the library instead
  *
@@ -43,6 +44,7 @@
 #include "api/loam_inspect.h"
 #include "api/loam_mutator.h"
 #include "api/loam_platform.h"
+#include "api/loam_profile.h"
 #include "api/loam_roots.h"
 #include "api/loam_types.h"
 

@@ -170,7 +170,6 @@ LOAM_API loam_status loam_heap_check(loam_mutator* m, loam_check_level level,
 
 /* Later versions: LOAM_NOT_SUPPORTED. */
 LOAM_API loam_status loam_find_path(loam_mutator* m, const void* object);
-LOAM_API loam_status loam_heap_profile_write(loam_heap* heap, const char* path);
 LOAM_API loam_status loam_heap_snapshot_write(loam_mutator* m,
                                               const char* path);
 

@@ -35,11 +35,21 @@ void Zero(uintptr_t begin, uintptr_t end) {
 
 }  // namespace
 
-void* AdvanceLimit(AllocationCursor* cursor, CachedSpan* cached,
-                   uintptr_t next) {
+void* AdvanceLimit(Mutator* m, AllocationCursor* cursor, CachedSpan* cached,
+                   uintptr_t next, SampledCell sampled) {
   const uintptr_t limit = cursor->limit;
-  const uintptr_t new_limit =
+  uintptr_t new_limit =
       std::min(std::max(limit + kZeroStepBytes, next), cached->run_end);
+  if (const uint64_t rate = m->runtime->sampling_rate()->word(); rate != 0) {
+    if (PassesBy(cached->sampling, rate, new_limit - limit)) {
+      cached->sampling -= new_limit - limit;
+    } else {
+      new_limit = EndBeforeSample(m, rate, &cached->sampling, limit,
+                                  cursor->next, next, new_limit,
+                                  sampled == SampledCell::kTake);
+      if (new_limit == 0) return nullptr;
+    }
+  }
   if (cached->span->need_zero) {
     PrefetchForWriting(new_limit,
                        std::min(new_limit + kZeroStepBytes, cached->run_end));
@@ -53,7 +63,8 @@ void* AdvanceLimit(AllocationCursor* cursor, CachedSpan* cached,
   return object;
 }
 
-void* TakeRun(Mutator* m, SpanClass span_class, CachedSpan* cached) {
+void* TakeRun(Mutator* m, SpanClass span_class, CachedSpan* cached,
+              SampledCell sampled) {
   Span* span = cached->span;
   const size_t start =
       FindFirstClear(span->alloc_bits(), span->free_index(), span->cell_count);
@@ -69,7 +80,7 @@ void* TakeRun(Mutator* m, SpanClass span_class, CachedSpan* cached) {
   cached->run_end = span->CellAddress(end);
   AllocationCursor& cursor = m->cursor(span_class);
   cursor = {first, first};
-  return AdvanceLimit(&cursor, cached, first + span->cell_bytes);
+  return AdvanceLimit(m, &cursor, cached, first + span->cell_bytes, sampled);
 }
 
 void FlushCursorsOf(Mutator* m) {
@@ -84,6 +95,8 @@ void FlushCursorsOf(Mutator* m) {
     if (cursor.next != cached.run_end) {
       cached.span->set_free_index(cached.span->CellIndex(cursor.next));
     }
+    // What is left of the piece will be counted down again.
+    if (cached.sampling != 0) cached.sampling += cursor.limit - cursor.next;
     cursor = {0, 0};
     cached.run_end = 0;
   }

@@ -18,6 +18,7 @@ enum class LockRank : uint8_t {
   kRootSet,         // RootSet: registered roots, globals, fibers
   kTypeSet,         // TypeSet: registration
   kFinalizerQueue,  // FinalizerQueue
+  kHeapProfile,     // HeapProfile: buckets
   kCentralList,     // Sweeper: the registry of central lists
   kSpanSpecials,    // Span: its list of specials
   kSpecialPool,     // SpecialPool: records of specials

@@ -15,12 +15,16 @@ struct loam_mutator;
 
 namespace loam {
 
+struct ProfileBucket;
+
 using FinalizerCallback = void (*)(loam_mutator* m, void* object, void* data);
 
 // In the order in which they are handled for one object.
 enum class SpecialKind : uint8_t {
   kFinalizer = 1,
   kPin = 2,  // a root
+  // Last: what others do with their object comes first.
+  kProfile = 15,
 };
 
 // Half a cache line: a program may have as many as objects. Followed by
@@ -36,6 +40,10 @@ struct Special {
       void* data;
     } finalizer;
     uint64_t pin_count;  // not 0
+    struct {
+      ProfileBucket* bucket;
+      double objects;  // that the sampled one stands for
+    } profile;
   };
 
   // One in 8 has a second link, one in 64 a third: with 8, lists of 16 million

@@ -111,6 +111,15 @@ Status SpecialTable::Unpin(Span* span, uintptr_t cell) {
   return Status::kOk;
 }
 
+Status SpecialTable::AddProfile(Span* span, uintptr_t cell,
+                                ProfileBucket* bucket, double objects) {
+  const SpinLockHolder lock(&span->specials_lock);
+  Special* special;
+  const Status status = Add(span, {cell, SpecialKind::kProfile}, &special);
+  if (status == Status::kOk) special->profile = {bucket, objects};
+  return status;
+}
+
 void SpecialTable::SweepSpecials(Span* span) {
   Special* dead = nullptr;
   Special** dead_tail = &dead;
@@ -120,11 +129,12 @@ void SpecialTable::SweepSpecials(Span* span) {
     SpecialList(span).Filter([&](Special* special) {
       const size_t index = span->CellIndex(special->address);
       if (span->IsMarked(index)) return true;
-      LOAM_CHECK(special->kind == SpecialKind::kFinalizer,
+      LOAM_CHECK(special->kind != SpecialKind::kPin,
                  "the pinned object %p is unmarked", special->object());
       special->next = nullptr;
       *dead_tail = special;
       dead_tail = &special->next;
+      if (special->kind == SpecialKind::kProfile) return false;
       // Every other special of this object sees it alive from here on.
       std::atomic_ref(span->mark_bits[index / kBitsPerWord])
           .fetch_or(BitMask(index), std::memory_order_relaxed);
@@ -135,6 +145,12 @@ void SpecialTable::SweepSpecials(Span* span) {
   while (dead != nullptr) {
     Special* special = dead;
     dead = special->next;
+    if (special->kind == SpecialKind::kProfile) {
+      heap_profile_.CountFreed(special->profile.bucket,
+                               special->profile.objects);
+      FreeRecord(special);
+      continue;
+    }
     finalizers_set_.Subtract(1);
     queue_.Push(special);
   }

@@ -10,6 +10,7 @@
 #include "runtime/heap/heap_counters.h"
 #include "runtime/heap/page_heap.h"
 #include "runtime/specials/finalizer_queue.h"
+#include "runtime/specials/heap_profile.h"
 #include "runtime/specials/special.h"
 #include "runtime/specials/special_list.h"
 #include "runtime/specials/special_pool.h"
@@ -19,7 +20,9 @@ namespace loam {
 class SpecialTable {
  public:
   SpecialTable(PersistentAllocator* persistent, PageHeap* page_heap)
-      : page_heap_(page_heap), pool_(persistent, page_heap->record_bytes()) {}
+      : page_heap_(page_heap),
+        pool_(persistent, page_heap->record_bytes()),
+        heap_profile_(persistent) {}
 
   // `span` is swept, and `cell` the base of an allocated cell of it.
   // kWrongState if the object has a finalizer, kOutOfMemory.
@@ -33,6 +36,11 @@ class SpecialTable {
   Status Pin(Span* span, uintptr_t cell);
   // kNotFound if it is not pinned.
   Status Unpin(Span* span, uintptr_t cell);
+
+  // Of an object that has been sampled, once; its death is counted in the
+  // bucket. kOutOfMemory.
+  Status AddProfile(Span* span, uintptr_t cell, ProfileBucket* bucket,
+                    double objects);
 
   // Called by the span's sweeper before it looks at mark bits: every unmarked
   // object with a finalizer is marked, so that it lives for one more cycle, and
@@ -52,11 +60,13 @@ class SpecialTable {
   void FreeRecord(Special* special) { pool_.Give(special); }
 
   FinalizerQueue* finalizer_queue() { return &queue_; }
+  HeapProfile* heap_profile() { return &heap_profile_; }
   uint64_t finalizers_set() const { return finalizers_set_.Get(); }
   uint64_t pinned_objects() const { return pinned_objects_.Get(); }
   void ResetAfterFork() {
     pool_.ResetAfterFork();
     queue_.ResetAfterFork();
+    heap_profile_.ResetAfterFork();
   }
 
  private:
@@ -74,6 +84,7 @@ class SpecialTable {
   PageHeap* const page_heap_;
   SpecialPool pool_;
   FinalizerQueue queue_;
+  HeapProfile heap_profile_;
   Counter finalizers_set_;
   Counter pinned_objects_;
 };

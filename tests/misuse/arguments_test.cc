@@ -124,8 +124,20 @@ const BadOptions kBadOptions[] = {
        o->platform = &platform;
      },
      LOAM_INVALID_ARGUMENT, "options.platform: has no function"},
-    {"profile_rate", [](loam_options* o) { o->profile_rate = 1; },
-     LOAM_NOT_SUPPORTED, "options.profile_rate"},
+    {"profile_rate",
+     [](loam_options* o) { o->profile_rate = LOAM_PROFILE_RATE_MAX + 1; },
+     LOAM_INVALID_ARGUMENT, "options.profile_rate"},
+    {"profile_describe",
+     [](loam_options* o) {
+       o->profile.frames = [](loam_mutator*, loam_profile_frame*, size_t,
+                              void*) -> size_t { return 0; };
+     },
+     LOAM_INVALID_ARGUMENT, "options.profile.describe"},
+    {"profile_stacks",
+     [](loam_options* o) {
+       o->profile.stacks = static_cast<loam_profile_stacks>(2);
+     },
+     LOAM_INVALID_ARGUMENT, "options.profile.stacks"},
 };
 
 class BadOptionsTest : public testing::TestWithParam<BadOptions> {};
@@ -443,8 +455,6 @@ TEST(LaterVersionTest, IsNotSupportedYet) {
                 heap.m(), object, [](loam_word, void*) {}, 0),
             LOAM_NOT_SUPPORTED);
   EXPECT_EQ(loam_find_path(heap.m(), object), LOAM_NOT_SUPPORTED);
-  EXPECT_EQ(loam_heap_profile_write(heap.heap(), "/dev/null"),
-            LOAM_NOT_SUPPORTED);
   EXPECT_EQ(loam_heap_snapshot_write(heap.m(), "/dev/null"),
             LOAM_NOT_SUPPORTED);
   EXPECT_THAT(LastError(), HasSubstr("loam_heap_snapshot_write"));
