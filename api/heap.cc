@@ -112,8 +112,7 @@ RuntimeOptions Convert(const loam_options& o, EmbedderCallbacks* given) {
   r.randomize_base = o.randomize_base != 0;
   r.raw_stores = o.raw_stores != 0;
   r.profile_rate = o.profile_rate;
-  r.profile_native_frames =
-      o.profile.stacks != LOAM_PROFILE_STACKS_EMBEDDER;
+  r.profile_native_frames = o.profile.stacks != LOAM_PROFILE_STACKS_EMBEDDER;
   r.weak_cleared_word = o.weak_cleared_word;
   r.check.stress_interval = o.check.stress_interval;
   r.check.stress_probability = o.check.stress_probability;
@@ -176,8 +175,7 @@ loam_status CheckShape(const loam_options* o, loam_heap** heap) {
     return InvalidArgument(nullptr, kCall, "options.profile.describe",
                            "is NULL, although there is a frames callback");
   }
-  if (static_cast<unsigned>(o->profile.stacks) >
-      LOAM_PROFILE_STACKS_EMBEDDER) {
+  if (static_cast<unsigned>(o->profile.stacks) > LOAM_PROFILE_STACKS_EMBEDDER) {
     return InvalidArgument(nullptr, kCall, "options.profile.stacks",
                            "does not exist");
   }

@@ -147,8 +147,8 @@ typedef struct loam_options {
    * loam_profile.h. LOAM_PROFILE_RATE */
   uint64_t profile_rate;
   loam_profile_options profile; /* its call stacks */
-  uintptr_t arena_hint;  /* where to place the first arena; 0: the default */
-  uint32_t raw_stores;   /* nonzero: stores need not use the store functions */
+  uintptr_t arena_hint; /* where to place the first arena; 0: the default */
+  uint32_t raw_stores;  /* nonzero: stores need not use the store functions */
   loam_word weak_cleared_word; /* for later versions */
   uint32_t trace;              /* of loam_trace. LOAM_TRACE=gc,scavenge */
 

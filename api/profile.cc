@@ -8,7 +8,8 @@ extern "C" {
 
 loam_status loam_heap_set_profile_rate(loam_heap* heap, uint64_t rate) {
   constexpr char kCall[] = "loam_heap_set_profile_rate";
-  if (heap == nullptr) return InvalidArgument(nullptr, kCall, "heap", "is NULL");
+  if (heap == nullptr)
+    return InvalidArgument(nullptr, kCall, "heap", "is NULL");
   if (rate > LOAM_PROFILE_RATE_MAX) {
     return InvalidArgument(Unwrap(heap), kCall, "rate",
                            "must be at most LOAM_PROFILE_RATE_MAX, 1 TiB");

@@ -11,8 +11,8 @@ namespace loam {
 namespace {
 
 // Leaves room for what flushes give back.
-constexpr uint64_t kMaxCountdown =
-    uint64_t{1} << (SamplingRate::kGenerationShift - 1);
+constexpr uint64_t kMaxCountdown = uint64_t{1}
+                                   << (SamplingRate::kGenerationShift - 1);
 
 // splitmix64 (G. Steele and others, 2014).
 uint64_t NextRandom(uint64_t* state) {
@@ -48,86 +48,110 @@ ProfiledObject WhatIs(const TypeSet& types, const Span& span, uintptr_t cell,
 
 }  // namespace
 
+void Exponentials::Refill() {
+  if (state_ == 0)
+    state_ = NowNanoseconds() ^ reinterpret_cast<uintptr_t>(this);
+  constexpr double kScale = 1.0 / (uint64_t{1} << 53);
+  for (double& number : numbers_) {
+    // In (0, 1].
+    const double uniform =
+        static_cast<double>((NextRandom(&state_) >> 11) + 1) * kScale;
+    number = -std::log(uniform);
+  }
+  left_ = kBatch;
+}
+
+namespace {
+
+// A new countdown, for the word of a SamplingRate.
 SamplingCountdown DrawCountdown(Mutator* m, uint64_t rate) {
   const uint64_t mean = SamplingRate::RateOf(rate);
   uint64_t bytes = 1;
   // Of 1 byte means all of them.
   if (mean > 1) {
-    if (m->sampling_random == 0) {
-      m->sampling_random = NowNanoseconds() ^ reinterpret_cast<uintptr_t>(m);
-    }
-    constexpr double kScale = 1.0 / (uint64_t{1} << 53);
-    const double uniform =
-        static_cast<double>((NextRandom(&m->sampling_random) >> 11) + 1) *
-        kScale;
     bytes += static_cast<uint64_t>(
-        std::min(-std::log(uniform) * static_cast<double>(mean),
+        std::min(m->exponentials.Next() * static_cast<double>(mean),
                  static_cast<double>(kMaxCountdown - 1)));
   }
   return (rate & ~LowBits(SamplingRate::kGenerationShift)) | bytes;
 }
 
-uintptr_t EndBeforeSample(Mutator* m, uint64_t rate,
-                          SamplingCountdown* countdown, uintptr_t limit,
-                          uintptr_t cell, uintptr_t next, uintptr_t new_limit,
-                          bool take) {
+}  // namespace
+
+size_t CellsBeforeSampleSlow(Mutator* m, uint64_t rate,
+                             SamplingCountdown* countdown, const CellRun& cells,
+                             bool take) {
   if ((*countdown ^ rate) >> SamplingRate::kGenerationShift != 0) {
     *countdown = DrawCountdown(m, rate);
   }
   const uint64_t bytes = SamplingRate::RateOf(*countdown);
-  if (bytes > new_limit - limit) {
-    *countdown -= new_limit - limit;
-    return new_limit;
+  const size_t all_bytes = cells.count * cells.cell_bytes;
+  if (bytes > all_bytes) {
+    *countdown -= all_bytes;
+    return cells.count;
   }
-  const uintptr_t point = limit + bytes - 1;
-  if (point >= next) {
-    const size_t cell_bytes = next - cell;
-    const uintptr_t end = next + (point - next) / cell_bytes * cell_bytes;
-    *countdown -= end - limit;
-    return end;
+  if (const size_t before = (bytes - 1) / cells.cell_bytes; before > 0) {
+    *countdown -= before * cells.cell_bytes;
+    return before;
   }
   if (!take) return 0;
-  m->sampled_cell = cell;
+  m->sampled_span = cells.span;
+  m->sampled_cell = cells.first;
   m->sampled_at_rate = SamplingRate::RateOf(rate);
   *countdown = DrawCountdown(m, rate);
-  return next;
+  return 1;
 }
 
-void SampleLarge(Mutator* m, uintptr_t object, size_t bytes) {
+void SampleLarge(Mutator* m, Span* span) {
   const uint64_t rate = m->runtime->sampling_rate()->word();
   if (rate == 0) return;
-  if (!PassesBy(m->large_sampling, rate, bytes)) {
-    const uintptr_t end = object + bytes;
-    (void)EndBeforeSample(m, rate, &m->large_sampling, object, object, end, end,
+  (void)CellsBeforeSample(m, rate, &m->large_sampling,
+                          {span, span->base, span->cell_bytes, 1},
                           /*take=*/true);
-    return;
-  }
-  m->large_sampling -= bytes;
 }
 
-void RecordSample(Mutator* m) {
+// Each call of this function has the same place in the program, so its stack
+// pointer, and what is allocated, stand for a call stack that has been seen.
+__attribute__((noinline)) void RecordSample(Mutator* m) {
   Runtime* runtime = m->runtime;
   const uintptr_t cell = m->sampled_cell;
-  m->sampled_cell = 0;
-  Span* span = runtime->page_heap()->FindSpan(cell);
-  const Type* type;
-  const ProfiledObject object = WhatIs(*runtime->types(), *span, cell, &type);
-  const double objects =
-      ObjectsPerSample(span->cell_bytes, m->sampled_at_rate);
+  Span* span = m->sampled_span;
+  m->sampled_span = nullptr;
+  ProfiledCell profiled = {};
+  profiled.cell_bytes = span->cell_bytes;
+  profiled.object = WhatIs(*runtime->types(), *span, cell, &profiled.type);
 
   CallStack stack;
   const Callbacks& callbacks = runtime->options().callbacks;
   if (callbacks.profile_frames != nullptr) {
     callbacks.profile_frames(m, &stack);
   }
+  KnownCalls::Stack* known = nullptr;
   if (stack.embedder_frames == 0 || runtime->options().profile_native_frames) {
-    CaptureNativeFrames(m, &stack);
+    known = CaptureNativeFrames(m, profiled, &stack);
   }
 
   SpecialTable* specials = runtime->specials();
   HeapProfile* profile = specials->heap_profile();
-  ProfileBucket* bucket = profile->CountAllocated(stack, object, type,
-                                                  span->cell_bytes, objects);
+  double objects;
+  if (known != nullptr && known->sampled_at_rate == m->sampled_at_rate) {
+    objects = known->objects;
+  } else {
+    objects = ObjectsPerSample(span->cell_bytes, m->sampled_at_rate);
+    if (known != nullptr) {
+      known->sampled_at_rate = m->sampled_at_rate;
+      known->objects = objects;
+    }
+  }
+  ProfileBucket* bucket;
+  if (known != nullptr && known->bucket != nullptr &&
+      stack.embedder_frames == 0) {
+    bucket = known->bucket;
+    profile->CountAllocatedIn(bucket, objects);
+  } else {
+    bucket = profile->CountAllocated(stack, profiled, objects);
+    if (known != nullptr && stack.embedder_frames == 0) known->bucket = bucket;
+  }
   if (bucket != nullptr &&
       specials->AddProfile(span, cell, bucket, objects) == Status::kOk) {
     return;

@@ -6,17 +6,17 @@
 // a sample point is sampled, and with it the object: a cell of c bytes with the
 // probability P = 1 - exp(-c / rate), so one that is sampled stands for 1 / P.
 //
-// Each cursor counts down to its next sample point (CachedSpan::sampling). It
-// does so when it zeroes another piece of its run, not with each object: a
-// piece ends where a cell with a sample point begins, so that the fast path
-// does not have that cell and the slow path gets to see it. What a flush leaves
-// unused of a piece goes back to the countdown, which therefore counts bytes
-// that have been allocated, whatever interrupts it; the distribution has no
-// memory, so a new countdown may begin at any moment that does not depend on
-// the points: behind a sampled cell, and when the rate changes. Large objects
-// have a countdown of their mutator's.
+// Each cursor counts down to its next sample point (CachedSpan::sampling), when
+// it begins a run and not with each object: a run ends where a cell with a
+// sample point begins, so that the fast path does not have that cell, and the
+// next run begins with it, in the slow path. What a flush leaves unused of a
+// run goes back to the countdown, which therefore counts bytes that have been
+// allocated, whatever interrupts it; the distribution has no memory, so a new
+// countdown may begin at any moment that does not depend on the points: behind
+// a sampled cell, and when the rate changes. Large objects have a countdown of
+// their mutator's.
 //
-// While sampling is off, all of that is one test of a word for each piece.
+// While sampling is off, all of that is one test of a word for each run.
 
 #ifndef LOAM_RUNTIME_ALLOCATION_SAMPLER_H_
 #define LOAM_RUNTIME_ALLOCATION_SAMPLER_H_
@@ -30,6 +30,7 @@
 namespace loam {
 
 struct Mutator;
+struct Span;
 
 constexpr uint64_t kMaxProfileRate = uint64_t{1} << 40;
 
@@ -64,37 +65,69 @@ class SamplingRate {
   std::atomic<uint64_t> word_{0};
 };
 
+// Random numbers that are distributed exponentially, with a mean of 1. They are
+// made a few at a time, while the code and the tables of the logarithm are in
+// the cache.
+class Exponentials {
+ public:
+  double Next() {
+    if (left_ == 0) Refill();
+    return numbers_[--left_];
+  }
+
+ private:
+  static constexpr uint32_t kBatch = 8;
+  void Refill();
+
+  uint64_t state_ = 0;  // 0 before the first
+  uint32_t left_ = 0;
+  double numbers_[kBatch];
+};
+
 // A countdown: the generation of the rate it was drawn with, 0 if none has
 // been, and the bytes up to and with the next sample point.
 using SamplingCountdown = uint64_t;
 
-// Whether `countdown` belongs to `rate`, a SamplingRate's word, and has no
-// sample point in the next `bytes`.
-inline bool PassesBy(SamplingCountdown countdown, uint64_t rate,
-                     uint64_t bytes) {
-  return (countdown ^ rate) >> SamplingRate::kGenerationShift == 0 &&
-         SamplingRate::RateOf(countdown) > bytes;
-}
+// A run of free cells.
+struct CellRun {
+  Span* span;
+  uintptr_t first;
+  size_t cell_bytes;
+  size_t count;  // not 0
+};
+// How many cells of it a cursor with this countdown, which is moved on by them,
+// takes as its run: all, or those before one with a sample point. If that is
+// the first, `take` says whether it is taken now, alone, and RecordSample is
+// called when its object is complete; otherwise there are none. `rate` is the
+// heap's, and not 0.
+inline size_t CellsBeforeSample(Mutator* m, uint64_t rate,
+                                SamplingCountdown* countdown,
+                                const CellRun& cells, bool take);
 
-// A new one for the rate.
-SamplingCountdown DrawCountdown(Mutator* m, uint64_t rate);
-
-// Where a piece [limit, new_limit) of a run should end instead for the sake of
-// a sample point, the first cell to be taken being [next - cell_bytes, next).
-// If this one is to be sampled, `take` says whether it is taken now; it is 0 if
-// not, and otherwise the caller returns the cell, and whoever gets it calls
-// RecordSample. `rate` is not 0.
-uintptr_t EndBeforeSample(Mutator* m, uint64_t rate,
-                          SamplingCountdown* countdown, uintptr_t limit,
-                          uintptr_t cell, uintptr_t next, uintptr_t new_limit,
-                          bool take);
-
-// A large object has been allocated, in so many bytes of pages; the same.
-void SampleLarge(Mutator* m, uintptr_t object, size_t bytes);
+// The same for a large object, which has just been allocated in its span.
+void SampleLarge(Mutator* m, Span* span);
 
 // Puts the object that the mutator has just allocated, and is to sample, into
 // the profile. It is complete but for its content. Not a safepoint.
 void RecordSample(Mutator* m);
+
+// The rest of CellsBeforeSample, when a new countdown is due, or a sample.
+size_t CellsBeforeSampleSlow(Mutator* m, uint64_t rate,
+                             SamplingCountdown* countdown, const CellRun& cells,
+                             bool take);
+
+inline size_t CellsBeforeSample(Mutator* m, uint64_t rate,
+                                SamplingCountdown* countdown,
+                                const CellRun& cells, bool take) {
+  const size_t bytes = cells.count * cells.cell_bytes;
+  const bool is_current =
+      (*countdown ^ rate) >> SamplingRate::kGenerationShift == 0;
+  if (is_current && SamplingRate::RateOf(*countdown) > bytes) {
+    *countdown -= bytes;
+    return cells.count;
+  }
+  return CellsBeforeSampleSlow(m, rate, countdown, cells, take);
+}
 
 }  // namespace loam
 

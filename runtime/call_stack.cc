@@ -2,6 +2,8 @@
 
 #include <libunwind.h>
 
+#include <algorithm>
+
 #include "runtime/mutator.h"
 
 // Return addresses are read from the stack, where sanitizers do not expect it.
@@ -11,65 +13,100 @@
 namespace loam {
 namespace {
 
+using CallFrame = KnownCalls::Frame;
+using Callee = KnownCalls::Callee;
+
 #if defined(__x86_64__)
-constexpr bool kRemembersFrames = true;
+constexpr bool kRemembersCalls = true;
 #else
 // Where a return address lies in a frame is another question there.
-constexpr bool kRemembersFrames = false;
+constexpr bool kRemembersCalls = false;
 #endif
 
-LOAM_READS_STACK uintptr_t ReturnAddressBelow(uintptr_t stack_pointer) {
+LOAM_READS_STACK inline uintptr_t ReturnAddressBelow(uintptr_t stack_pointer) {
   return reinterpret_cast<const uintptr_t*>(stack_pointer)[-1];
 }
 
-size_t PlaceOf(uintptr_t address, uintptr_t stack_pointer) {
-  const uint64_t hash = (address ^ (stack_pointer << 20)) * 0x9e3779b97f4a7c15;
-  return hash >> (64 - std::bit_width(KnownFrames::kFrames - 1));
+uint64_t Mix(uint64_t first, uint64_t second) {
+  uint64_t hash = (first ^ second << 28) * 0x9e3779b97f4a7c15;
+  return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15;
 }
 
-KnownFrames::Frame* Find(KnownFrames* known, uintptr_t address,
-                         uintptr_t stack_pointer) {
-  const size_t place = PlaceOf(address, stack_pointer);
-  for (const size_t i : {place, place ^ 1}) {
-    KnownFrames::Frame* frame = &known->frames[i];
-    if (frame->address == address && frame->stack_pointer == stack_pointer) {
-      return frame;
+// Where a stack is remembered that begins with this frame.
+KnownCalls::Stack* PlaceOf(KnownCalls* known, const CallFrame& first,
+                           const ProfiledCell& allocated) {
+  const uint64_t hash =
+      Mix(first.stack_pointer,
+          reinterpret_cast<uintptr_t>(allocated.type) + allocated.cell_bytes);
+  return &known->stacks[hash >> (64 - std::bit_width(KnownCalls::kStacks - 1))];
+}
+
+// Whether the thread's stack is the one remembered.
+LOAM_READS_STACK bool IsPresent(const KnownCalls::Stack& stack,
+                                const CallFrame& first,
+                                const ProfiledCell& allocated) {
+  if (stack.count == 0 || stack.frames[0].address != first.address ||
+      stack.frames[0].stack_pointer != first.stack_pointer ||
+      !(stack.allocated == allocated)) {
+    return false;
+  }
+  for (size_t i = 1; i < stack.count; i++) {
+    const CallFrame& frame = stack.frames[i];
+    if (reinterpret_cast<const uintptr_t*>(frame.stack_pointer)[-1] !=
+        frame.address) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Callee* SetOf(KnownCalls* known, const CallFrame& frame) {
+  const uint64_t hash = Mix(frame.address, frame.stack_pointer);
+  return known->callees[hash >> (64 - std::bit_width(KnownCalls::kSets - 1))];
+}
+
+Callee* Find(KnownCalls* known, const CallFrame& frame) {
+  Callee* set = SetOf(known, frame);
+  for (size_t i = 0; i < KnownCalls::kCalleesPerSet; i++) {
+    if (set[i].frame.address == frame.address &&
+        set[i].frame.stack_pointer == frame.stack_pointer) {
+      return &set[i];
     }
   }
   return nullptr;
 }
 
-void Remember(KnownFrames* known, const KnownFrames::Frame& frame) {
-  KnownFrames::Frame* found =
-      Find(known, frame.address, frame.stack_pointer);
+void Remember(KnownCalls* known, const Callee& callee) {
+  Callee* found = Find(known, callee.frame);
   if (found == nullptr) {
-    const size_t place = PlaceOf(frame.address, frame.stack_pointer);
-    // What was put here first moves over: the older of the two is forgotten.
-    known->frames[place ^ 1] = known->frames[place];
-    found = &known->frames[place];
+    // The oldest of the set is forgotten.
+    found = SetOf(known, callee.frame);
+    std::copy_backward(found, found + KnownCalls::kCalleesPerSet - 1,
+                       found + KnownCalls::kCalleesPerSet);
   }
-  *found = frame;
+  *found = callee;
 }
 
-// False, and nothing added that counts, if a frame is unknown.
-bool CaptureKnown(KnownFrames* known, uintptr_t address,
-                  uintptr_t stack_pointer, uintptr_t* frames, size_t* count) {
-  for (size_t i = 0;;) {
-    const KnownFrames::Frame* frame = Find(known, address, stack_pointer);
-    if (frame == nullptr) return false;
-    frames[i++] = address;
-    if (frame->caller_stack_pointer == 0 || i == CallStack::kMaxNativeFrames) {
-      *count = i;
-      return true;
+// The frames of the present stack; 0 if one is unknown.
+size_t FollowKnown(KnownCalls* known, CallFrame frame, CallFrame* frames) {
+  for (size_t count = 0;;) {
+    const Callee* callee = Find(known, frame);
+    if (callee == nullptr) return 0;
+    frames[count++] = frame;
+    if (callee->caller_stack_pointer == 0 ||
+        count == CallStack::kMaxNativeFrames) {
+      return count;
     }
-    stack_pointer = frame->caller_stack_pointer;
-    address = ReturnAddressBelow(stack_pointer);
+    frame.stack_pointer = callee->caller_stack_pointer;
+    frame.address = ReturnAddressBelow(frame.stack_pointer);
   }
 }
 
-// The same by libunwind, from the frame on that returns to `address`.
-size_t Unwind(KnownFrames* known, uintptr_t address, uintptr_t stack_pointer,
-              uintptr_t* frames) {
+// The same by libunwind, from a frame on that is that of a caller's caller.
+// What is odd about them is not remembered, and `is_plain` false.
+size_t Unwind(KnownCalls* known, const CallFrame& first, CallFrame* frames,
+              bool* is_plain) {
+  *is_plain = known != nullptr;
   unw_context_t context;
   unw_cursor_t cursor;
   if (unw_getcontext(&context) != UNW_ESUCCESS ||
@@ -83,52 +120,74 @@ size_t Unwind(KnownFrames* known, uintptr_t address, uintptr_t stack_pointer,
   };
   // This function, and CaptureNativeFrames unless they are one.
   constexpr int kOwnFrames = 4;
-  for (int i = 0; read(UNW_REG_IP) != address; i++) {
+  for (int i = 0; read(UNW_REG_IP) != first.address; i++) {
     if (i == kOwnFrames || unw_step(&cursor) <= 0) return 0;
   }
-  size_t count = 0;
-  for (;;) {
-    KnownFrames::Frame frame = {address, stack_pointer, 0};
-    frames[count++] = address;
+  CallFrame frame = first;
+  for (size_t count = 0;;) {
+    frames[count++] = frame;
+    Callee callee = {frame, 0};
     // Some stacks end with a frame that returns to nowhere.
     const bool is_last = unw_step(&cursor) <= 0 || read(UNW_REG_IP) == 0;
     if (!is_last) {
-      address = read(UNW_REG_IP);
-      stack_pointer = read(UNW_REG_SP);
-      frame.caller_stack_pointer = stack_pointer;
+      frame = {read(UNW_REG_IP), read(UNW_REG_SP)};
+      callee.caller_stack_pointer = frame.stack_pointer;
+      // In the frame of a signal handler, say, it lies elsewhere.
+      if (known != nullptr &&
+          ReturnAddressBelow(frame.stack_pointer) != frame.address) {
+        *is_plain = false;
+      }
     }
-    if (known != nullptr &&
-        (is_last || ReturnAddressBelow(stack_pointer) == address)) {
-      Remember(known, frame);
-    }
+    if (*is_plain) Remember(known, callee);
     if (is_last || count == CallStack::kMaxNativeFrames) return count;
   }
 }
 
-KnownFrames* KnownFramesOf(Mutator* m) {
-  if (!kRemembersFrames ||
-      !m->region.EnsureCommitted(kKnownFramesOffset, sizeof(KnownFrames))) {
-    return nullptr;
+KnownCalls* KnownCallsOf(Mutator* m) {
+  if (m->known_calls == nullptr && kRemembersCalls &&
+      m->region.EnsureCommitted(kKnownCallsOffset, sizeof(KnownCalls))) {
+    m->known_calls =
+        reinterpret_cast<KnownCalls*>(m->region.base() + kKnownCallsOffset);
   }
-  return reinterpret_cast<KnownFrames*>(m->region.base() + kKnownFramesOffset);
+  return m->known_calls;
+}
+
+void AddFrames(const CallFrame* frames, size_t count, CallStack* stack) {
+  uintptr_t* words = stack->words + 2 * stack->embedder_frames;
+  for (size_t i = 0; i < count; i++) words[i] = frames[i].address;
+  stack->native_frames = static_cast<uint16_t>(count);
 }
 
 }  // namespace
 
-__attribute__((noinline)) void CaptureNativeFrames(Mutator* m,
-                                                   CallStack* stack) {
-  uintptr_t* frames = stack->words + 2 * stack->embedder_frames;
-  const auto address =
-      reinterpret_cast<uintptr_t>(__builtin_return_address(0));
-  const auto stack_pointer =
-      reinterpret_cast<uintptr_t>(__builtin_dwarf_cfa());
-  KnownFrames* known = KnownFramesOf(m);
-  size_t count;
-  if (known == nullptr ||
-      !CaptureKnown(known, address, stack_pointer, frames, &count)) {
-    count = Unwind(known, address, stack_pointer, frames);
+__attribute__((noinline)) KnownCalls::Stack* CaptureNativeFrames(
+    Mutator* m, const ProfiledCell& allocated, CallStack* stack) {
+  const CallFrame first = {
+      reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
+      reinterpret_cast<uintptr_t>(__builtin_dwarf_cfa())};
+  KnownCalls* known = KnownCallsOf(m);
+  if (known == nullptr) {
+    CallFrame frames[CallStack::kMaxNativeFrames];
+    bool is_plain;
+    AddFrames(frames, Unwind(nullptr, first, frames, &is_plain), stack);
+    return nullptr;
   }
-  stack->native_frames = static_cast<uint16_t>(count);
+  KnownCalls::Stack* place = PlaceOf(known, first, allocated);
+  if (IsPresent(*place, first, allocated)) {
+    if (place->bucket == nullptr || stack->embedder_frames != 0) {
+      AddFrames(place->frames, place->count, stack);
+    }
+    return place;
+  }
+  bool is_plain = true;
+  size_t count = FollowKnown(known, first, place->frames);
+  if (count == 0) count = Unwind(known, first, place->frames, &is_plain);
+  AddFrames(place->frames, count, stack);
+  place->allocated = allocated;
+  place->bucket = nullptr;
+  place->sampled_at_rate = 0;
+  place->count = is_plain ? count : 0;
+  return is_plain ? place : nullptr;
 }
 
 }  // namespace loam

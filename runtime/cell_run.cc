@@ -35,21 +35,11 @@ void Zero(uintptr_t begin, uintptr_t end) {
 
 }  // namespace
 
-void* AdvanceLimit(Mutator* m, AllocationCursor* cursor, CachedSpan* cached,
-                   uintptr_t next, SampledCell sampled) {
+void* AdvanceLimit(AllocationCursor* cursor, CachedSpan* cached,
+                   uintptr_t next) {
   const uintptr_t limit = cursor->limit;
-  uintptr_t new_limit =
+  const uintptr_t new_limit =
       std::min(std::max(limit + kZeroStepBytes, next), cached->run_end);
-  if (const uint64_t rate = m->runtime->sampling_rate()->word(); rate != 0) {
-    if (PassesBy(cached->sampling, rate, new_limit - limit)) {
-      cached->sampling -= new_limit - limit;
-    } else {
-      new_limit = EndBeforeSample(m, rate, &cached->sampling, limit,
-                                  cursor->next, next, new_limit,
-                                  sampled == SampledCell::kTake);
-      if (new_limit == 0) return nullptr;
-    }
-  }
   if (cached->span->need_zero) {
     PrefetchForWriting(new_limit,
                        std::min(new_limit + kZeroStepBytes, cached->run_end));
@@ -72,15 +62,23 @@ void* TakeRun(Mutator* m, SpanClass span_class, CachedSpan* cached,
   // Checking modes want to see every allocation.
   const bool single_cell =
       (m->safepoint_word.load(std::memory_order_relaxed) & kWordAlways) != 0;
-  const size_t end =
-      single_cell ? start + 1
-                  : FindFirstSet(span->alloc_bits(), start, span->cell_count);
+  size_t end = single_cell
+                   ? start + 1
+                   : FindFirstSet(span->alloc_bits(), start, span->cell_count);
+  if (const uint64_t rate = m->runtime->sampling_rate()->word(); rate != 0) {
+    const size_t cells = CellsBeforeSample(
+        m, rate, &cached->sampling,
+        {span, span->CellAddress(start), span->cell_bytes, end - start},
+        sampled == SampledCell::kTake);
+    if (cells == 0) return nullptr;
+    end = start + cells;
+  }
   span->set_free_index(end);
   const uintptr_t first = span->CellAddress(start);
   cached->run_end = span->CellAddress(end);
   AllocationCursor& cursor = m->cursor(span_class);
   cursor = {first, first};
-  return AdvanceLimit(m, &cursor, cached, first + span->cell_bytes, sampled);
+  return AdvanceLimit(&cursor, cached, first + span->cell_bytes);
 }
 
 void FlushCursorsOf(Mutator* m) {
@@ -95,8 +93,8 @@ void FlushCursorsOf(Mutator* m) {
     if (cursor.next != cached.run_end) {
       cached.span->set_free_index(cached.span->CellIndex(cursor.next));
     }
-    // What is left of the piece will be counted down again.
-    if (cached.sampling != 0) cached.sampling += cursor.limit - cursor.next;
+    // What is left of the run will be counted down again.
+    if (cached.sampling != 0) cached.sampling += cached.run_end - cursor.next;
     cursor = {0, 0};
     cached.run_end = 0;
   }

@@ -6,8 +6,8 @@
 //
 // The fast path takes cells up to the limit, wherever that lies in a cell; when
 // the next cell does not fit, the limit moves on by a step; when the run is
-// used up, the next one begins behind the live cells that end it. A step ends
-// early before a cell that is to be sampled (allocation_sampler.h).
+// used up, the next one begins behind the live cells that end it, or with the
+// cell that was to be sampled (allocation_sampler.h).
 //
 // Span::free_index stands at the end of the run all the while
 // (docs/allocation.md, "The cursor protocol"). Everything here belongs to the
@@ -28,9 +28,9 @@ namespace loam {
 enum class SampledCell : bool { kLeave, kTake };
 
 // Zeroes another step of the cursor's run, so that the cell that ends at `next`
-// fits, and returns that cell; NULL if it is left.
-void* AdvanceLimit(Mutator* m, AllocationCursor* cursor, CachedSpan* cached,
-                   uintptr_t next, SampledCell sampled);
+// fits, and returns that cell.
+void* AdvanceLimit(AllocationCursor* cursor, CachedSpan* cached,
+                   uintptr_t next);
 
 // Begins the next run of the class's cached span; its first cell, or NULL if
 // the span is full, or the cell is left.
@@ -50,9 +50,7 @@ inline void* TakeCell(Mutator* m, SpanClass span_class, size_t cell_bytes,
   }
   // Of a class that has never been used both tables read as zeroes.
   CachedSpan& cached = m->cached(span_class);
-  if (next <= cached.run_end) {
-    return AdvanceLimit(m, &cursor, &cached, next, sampled);
-  }
+  if (next <= cached.run_end) return AdvanceLimit(&cursor, &cached, next);
   return cached.span == nullptr ? nullptr
                                 : TakeRun(m, span_class, &cached, sampled);
 }

@@ -65,9 +65,8 @@ int VisitObject(dl_phdr_info* info, size_t, void* data) {
   for (int i = 0; i < info->dlpi_phnum; i++) {
     const ElfW(Phdr)& header = info->dlpi_phdr[i];
     if (header.p_type != PT_NOTE || build_id[0] != '\0') continue;
-    FindBuildId(
-        reinterpret_cast<const char*>(info->dlpi_addr + header.p_vaddr),
-        header.p_memsz, build_id);
+    FindBuildId(reinterpret_cast<const char*>(info->dlpi_addr + header.p_vaddr),
+                header.p_memsz, build_id);
   }
   for (int i = 0; i < info->dlpi_phnum; i++) {
     const ElfW(Phdr)& header = info->dlpi_phdr[i];

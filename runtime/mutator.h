@@ -48,7 +48,7 @@ struct CachedSpan {
   // Bytes of the class's type allocated since the last cycle, with or without
   // typed spans; saturating.
   uint32_t type_bytes;
-  // From the cursor's limit on. Survives flushes and refills.
+  // From the end of the run on. Survives flushes and refills.
   SamplingCountdown sampling;
 };
 constexpr uint32_t kEndOfUsedList = UINT32_MAX;
@@ -83,13 +83,15 @@ struct Mutator {
   uintptr_t* fresh_objects;
   size_t fresh_count;
   char name[32];
-  // The heap profile: the countdown of large objects; the state of its random
-  // numbers, 0 before the first; and the cell of the object being allocated, 0
-  // unless it is to be sampled, with the rate that has chosen it.
+  // The heap profile: the countdown of large objects; the cell of the object
+  // being allocated, if it is to be sampled (otherwise the span is NULL), and
+  // the rate that has chosen it; random numbers; and call stacks.
   SamplingCountdown large_sampling;
-  uint64_t sampling_random;
+  Span* sampled_span;
   uintptr_t sampled_cell;
   uint64_t sampled_at_rate;
+  Exponentials exponentials;
+  KnownCalls* known_calls;  // NULL: not committed yet
   // What new spans are made of. Given back at each cycle, and before the
   // mutator goes.
   HeapCache heap_cache;
@@ -101,10 +103,9 @@ struct Mutator {
 constexpr size_t kCursorTableOffset = 1024;
 constexpr size_t kCachedTableOffset =
     kCursorTableOffset + kSpanClassCount * sizeof(AllocationCursor);
-constexpr size_t kKnownFramesOffset =
-    AlignUp(kCachedTableOffset + kSpanClassCount * sizeof(CachedSpan),
-            kOsPageBytes);
-constexpr size_t kMutatorRegionBytes = kKnownFramesOffset + sizeof(KnownFrames);
+constexpr size_t kKnownCallsOffset = AlignUp(
+    kCachedTableOffset + kSpanClassCount * sizeof(CachedSpan), kOsPageBytes);
+constexpr size_t kMutatorRegionBytes = kKnownCallsOffset + sizeof(KnownCalls);
 static_assert(sizeof(Mutator) <= kCursorTableOffset);
 
 // Where the cursor of the first registered type lies.

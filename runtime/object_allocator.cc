@@ -157,8 +157,7 @@ void* TryRefill(Mutator* m, SpanClass span_class, const Type* type,
 // A cell of a class, from its cached span or another one.
 void* AllocateCell(Mutator* m, SpanClass span_class, const Type* type,
                    size_t cell_bytes, AllocationMode mode) {
-  if (void* object =
-          TakeCell(m, span_class, cell_bytes, SampledCell::kTake)) {
+  if (void* object = TakeCell(m, span_class, cell_bytes, SampledCell::kTake)) {
     return object;
   }
   const ScopedFatalContext context(m->runtime->fatal_context());
@@ -196,7 +195,7 @@ void* AllocateLarge(Mutator* m, const Type* type, ScanKind scan, size_t bytes,
     if (span->need_zero && content == Content::kZero) {
       memset(object, 0, span->cell_bytes);
     }
-    SampleLarge(m, span->base, span->cell_bytes);
+    SampleLarge(m, span);
     return object;
   });
 }
@@ -248,7 +247,7 @@ void CountHeaded(Mutator* m, const Type& type, size_t bytes) {
 
 // The last step of every allocation.
 void* Finish(Mutator* m, void* object) {
-  if (m->sampled_cell != 0) RecordSample(m);
+  if (m->sampled_span != nullptr) RecordSample(m);
   if (object != nullptr && m->fresh_objects != nullptr) {
     AddFreshObject(m, object);
   }

@@ -119,8 +119,7 @@ class Readings {
       capacity += capacity / 8 + 64;
       Release();
       bytes_ = AlignUp(capacity * sizeof(HeapProfile::Reading), kOsPageBytes);
-      readings_ =
-          reinterpret_cast<HeapProfile::Reading*>(os::Allocate(bytes_));
+      readings_ = reinterpret_cast<HeapProfile::Reading*>(os::Allocate(bytes_));
       if (readings_ == nullptr) return false;
       count_ = heap_profile->Read(moment, readings_, capacity);
       if (count_ <= capacity) return true;
@@ -238,8 +237,8 @@ uint64_t ProfileWriter::EmbedderLocation(uintptr_t embedder_function,
       {kEmbedderFunction, embedder_function, line_number}, &is_new);
   if (id == 0) out_of_memory_ = true;
   if (!is_new) return id;
-  const uint64_t function_id = functions_.Number(
-      {kEmbedderFunction, embedder_function, 0}, &is_new);
+  const uint64_t function_id =
+      functions_.Number({kEmbedderFunction, embedder_function, 0}, &is_new);
   if (is_new) {
     ProfiledFunction described = {};
     if (callbacks_.profile_function != nullptr) {
@@ -250,8 +249,7 @@ uint64_t ProfileWriter::EmbedderLocation(uintptr_t embedder_function,
       snprintf(unnamed, sizeof(unnamed), "function %#zx", embedder_function);
       described.name = unnamed;
     }
-    Function(function_id, described.name, described.file,
-             described.first_line);
+    Function(function_id, described.name, described.file, described.first_line);
   }
   WriteLocation(id, 0, function_id, line_number);
   return id;
@@ -260,16 +258,15 @@ uint64_t ProfileWriter::EmbedderLocation(uintptr_t embedder_function,
 // The instruction before a return address is that of the call.
 uint64_t ProfileWriter::NativeLocation(uintptr_t address) {
   bool is_new;
-  const uint64_t id =
-      locations_.Number({kNativeName, address, 0}, &is_new);
+  const uint64_t id = locations_.Number({kNativeName, address, 0}, &is_new);
   if (id == 0) out_of_memory_ = true;
   if (!is_new) return id;
   char name[1024];
   uint64_t function_id = 0;
   if (callbacks_.symbolize != nullptr &&
       callbacks_.symbolize(address - 1, name, sizeof(name))) {
-    function_id = functions_.Number(
-        {kNativeName, HashOf(name), strlen(name)}, &is_new);
+    function_id =
+        functions_.Number({kNativeName, HashOf(name), strlen(name)}, &is_new);
     if (is_new) Function(function_id, name, nullptr, 0);
   }
   WriteLocation(id, address - 1, function_id, 0);
@@ -282,8 +279,7 @@ uint64_t ProfileWriter::UnknownLocation() {
   const uint64_t id = locations_.Number({kNativeName, 0, 0}, &is_new);
   if (id == 0) out_of_memory_ = true;
   if (!is_new) return id;
-  const uint64_t function_id =
-      functions_.Number({kNativeName, 0, 0}, &is_new);
+  const uint64_t function_id = functions_.Number({kNativeName, 0, 0}, &is_new);
   if (is_new) Function(function_id, "(unknown call stack)", nullptr, 0);
   WriteLocation(id, 0, function_id, 0);
   return id;
@@ -362,7 +358,7 @@ void ProfileWriter::WriteSample(const HeapProfile::Reading& reading) {
   }
   if (frames == 0) message.PutElement(sample::kLocationId, UnknownLocation());
 
-  const auto cell_bytes = static_cast<double>(bucket.cell_bytes);
+  const auto cell_bytes = static_cast<double>(bucket.cell.cell_bytes);
   // What is rounding error when all are dead is not left.
   const bool in_use = counts.allocated_samples != counts.freed_samples;
   const double used =
@@ -376,13 +372,13 @@ void ProfileWriter::WriteSample(const HeapProfile::Reading& reading) {
 
   ProtoMessage type;
   type.PutNumber(label::kKey, String("type"));
-  type.PutNumber(label::kString,
-                 String(bucket.type != nullptr ? bucket.type->name
-                                               : NameOf(bucket.object)));
+  type.PutNumber(label::kString, String(bucket.cell.type != nullptr
+                                            ? bucket.cell.type->name
+                                            : NameOf(bucket.cell.object)));
   message.PutMessage(sample::kLabel, type);
   ProtoMessage size;
   size.PutNumber(label::kKey, String("bytes"));
-  size.PutNumber(label::kNumber, bucket.cell_bytes);
+  size.PutNumber(label::kNumber, bucket.cell.cell_bytes);
   size.PutNumber(label::kUnit, String("bytes"));
   message.PutMessage(sample::kLabel, size);
   message.WriteTo(file_, profile::kSample);

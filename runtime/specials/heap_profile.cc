@@ -16,10 +16,10 @@ uint64_t Mix(uint64_t hash, uint64_t word) {
   return hash ^ (hash >> 32);
 }
 
-uint64_t Hash(const CallStack& stack, ProfiledObject object, const Type* type,
-              size_t cell_bytes) {
-  uint64_t hash = Mix(reinterpret_cast<uintptr_t>(type),
-                      cell_bytes << 8 | static_cast<uint64_t>(object));
+uint64_t Hash(const CallStack& stack, const ProfiledCell& cell) {
+  uint64_t hash =
+      Mix(reinterpret_cast<uintptr_t>(cell.type),
+          cell.cell_bytes << 8 | static_cast<uint64_t>(cell.object));
   hash = Mix(hash, stack.embedder_frames);
   for (size_t i = 0; i < stack.word_count(); i++) {
     hash = Mix(hash, stack.words[i]);
@@ -64,15 +64,14 @@ bool HeapProfile::Grow() {
 }
 
 ProfileBucket* HeapProfile::FindOrAdd(const CallStack& stack,
-                                      ProfiledObject object, const Type* type,
-                                      size_t cell_bytes) {
+                                      const ProfiledCell& cell) {
   const size_t words = stack.word_count();
-  const uint64_t hash = Hash(stack, object, type, cell_bytes);
+  const uint64_t hash = Hash(stack, cell);
   if (heads_ == 0 && !Grow()) return nullptr;
   for (ProfileBucket* b = table_[hash & (heads_ - 1)]; b != nullptr;
        b = b->next) {
-    if (b->hash == hash && b->type == type && b->cell_bytes == cell_bytes &&
-        b->object == object && b->embedder_frames == stack.embedder_frames &&
+    if (b->hash == hash && b->cell == cell &&
+        b->embedder_frames == stack.embedder_frames &&
         b->native_frames == stack.native_frames &&
         std::equal(stack.words, stack.words + words, b->words())) {
       return b;
@@ -80,17 +79,15 @@ ProfileBucket* HeapProfile::FindOrAdd(const CallStack& stack,
   }
   if (bucket_count_ >= kMaxBuckets && words > 0) {
     CallStack none;
-    return FindOrAdd(none, object, type, cell_bytes);
+    return FindOrAdd(none, cell);
   }
-  auto* bucket = static_cast<ProfileBucket*>(persistent_->Allocate(
-      sizeof(ProfileBucket) + words * sizeof(uintptr_t),
-      alignof(ProfileBucket)));
+  auto* bucket = static_cast<ProfileBucket*>(
+      persistent_->Allocate(sizeof(ProfileBucket) + words * sizeof(uintptr_t),
+                            alignof(ProfileBucket)));
   if (bucket == nullptr) return nullptr;
   if (bucket_count_ >= 2 * heads_) Grow();
   bucket->hash = hash;
-  bucket->type = type;
-  bucket->cell_bytes = cell_bytes;
-  bucket->object = object;
+  bucket->cell = cell;
   bucket->embedder_frames = stack.embedder_frames;
   bucket->native_frames = stack.native_frames;
   bucket->cycle = cycles();
@@ -117,16 +114,22 @@ void HeapProfile::Advance(ProfileBucket* bucket) {
 }
 
 ProfileBucket* HeapProfile::CountAllocated(const CallStack& stack,
-                                           ProfiledObject object,
-                                           const Type* type, size_t cell_bytes,
+                                           const ProfiledCell& cell,
                                            double objects) {
   const MutexLock lock(&mutex_);
-  ProfileBucket* bucket = FindOrAdd(stack, object, type, cell_bytes);
+  ProfileBucket* bucket = FindOrAdd(stack, cell);
   if (bucket == nullptr) return nullptr;
   Advance(bucket);
   bucket->waiting[1].allocated_samples++;
   bucket->waiting[1].allocated_objects += objects;
   return bucket;
+}
+
+void HeapProfile::CountAllocatedIn(ProfileBucket* bucket, double objects) {
+  const MutexLock lock(&mutex_);
+  Advance(bucket);
+  bucket->waiting[1].allocated_samples++;
+  bucket->waiting[1].allocated_objects += objects;
 }
 
 void HeapProfile::CountDropped(ProfileBucket* bucket, double objects) {

@@ -53,8 +53,7 @@ enum class ProfiledObject : uint8_t {
 struct CallStack {
   static constexpr size_t kMaxEmbedderFrames = 64;
   static constexpr size_t kMaxNativeFrames = 64;
-  static constexpr size_t kMaxWords =
-      2 * kMaxEmbedderFrames + kMaxNativeFrames;
+  static constexpr size_t kMaxWords = 2 * kMaxEmbedderFrames + kMaxNativeFrames;
 
   uint16_t embedder_frames = 0;
   uint16_t native_frames = 0;
@@ -63,6 +62,15 @@ struct CallStack {
   size_t word_count() const {
     return 2 * size_t{embedder_frames} + native_frames;
   }
+};
+
+// What is allocated.
+struct ProfiledCell {
+  const Type* type;  // ProfiledObject::kTyped; otherwise NULL
+  size_t cell_bytes;
+  ProfiledObject object;
+
+  bool operator==(const ProfiledCell&) const = default;
 };
 
 // What a bucket counts. Objects are those that samples stand for.
@@ -83,9 +91,7 @@ struct ProfileBucket {
   ProfileBucket* next;   // in its chain of the table: the profile's
   ProfileBucket* older;  // in the list of all
   uint64_t hash;
-  const Type* type;  // ProfiledObject::kTyped
-  size_t cell_bytes;
-  ProfiledObject object;
+  ProfiledCell cell;
   uint16_t embedder_frames;
   uint16_t native_frames;
   // Up to date when so many collections were over. This and what follows is
@@ -114,12 +120,14 @@ class HeapProfile {
   HeapProfile(const HeapProfile&) = delete;
   HeapProfile& operator=(const HeapProfile&) = delete;
 
-  // A sampled object in a cell of so many bytes has been allocated; it stands
-  // for `objects`. `type` is NULL unless it is kTyped. NULL when out of memory:
-  // then nothing is counted.
-  ProfileBucket* CountAllocated(const CallStack& stack, ProfiledObject object,
-                                const Type* type, size_t cell_bytes,
-                                double objects) LOAM_EXCLUDES(mutex_);
+  // A sampled object has been allocated; it stands for `objects`. Its bucket;
+  // NULL when out of memory: then nothing is counted.
+  ProfileBucket* CountAllocated(const CallStack& stack,
+                                const ProfiledCell& cell, double objects)
+      LOAM_EXCLUDES(mutex_);
+  // The same, in a bucket known from before.
+  void CountAllocatedIn(ProfileBucket* bucket, double objects)
+      LOAM_EXCLUDES(mutex_);
   // Takes that back: there is no memory for the object's record.
   void CountDropped(ProfileBucket* bucket, double objects)
       LOAM_EXCLUDES(mutex_);
@@ -130,13 +138,9 @@ class HeapProfile {
   uint64_t lost_samples() const { return lost_samples_.Get(); }
 
   // The marking of a cycle is over. The world is stopped, and nobody sweeps.
-  void EndMarking() {
-    cycles_.store(cycles() + 1, std::memory_order_relaxed);
-  }
+  void EndMarking() { cycles_.store(cycles() + 1, std::memory_order_relaxed); }
   // In the same stop, when they may again.
-  void BeginSweeping() {
-    sweeping_.store(cycles(), std::memory_order_release);
-  }
+  void BeginSweeping() { sweeping_.store(cycles(), std::memory_order_release); }
   // How many markings are over. Relaxed: whoever counts does so between two
   // stops of the world, or has got a span to sweep since the last.
   uint64_t cycles() const { return cycles_.load(std::memory_order_relaxed); }
@@ -162,8 +166,7 @@ class HeapProfile {
   void ResetAfterFork() { mutex_.ResetAfterFork(); }
 
  private:
-  ProfileBucket* FindOrAdd(const CallStack& stack, ProfiledObject object,
-                           const Type* type, size_t cell_bytes)
+  ProfileBucket* FindOrAdd(const CallStack& stack, const ProfiledCell& cell)
       LOAM_REQUIRES(mutex_);
   bool Grow() LOAM_REQUIRES(mutex_);
   // Brings the bucket up to date.

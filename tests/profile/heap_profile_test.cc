@@ -320,8 +320,7 @@ TEST_F(HeapProfileTest, OutOfMemoryLosesSamplesAndNothingElse) {
   heap.Collect();
   const ProfileReader profile = Write(heap.heap());
   EXPECT_LE(profile.Totals().inuse_objects, static_cast<int64_t>(objects));
-  EXPECT_GT(profile.Totals().inuse_objects,
-            static_cast<int64_t>(objects) / 2);
+  EXPECT_GT(profile.Totals().inuse_objects, static_cast<int64_t>(objects) / 2);
   heap.ExpectSound();
 }
 
