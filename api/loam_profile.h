@@ -62,9 +62,9 @@ typedef struct loam_profile_options {
 } loam_profile_options;
 
 /* Changes options.profile_rate, for what is allocated from now on; each thread
- * notices within about a kilobyte per kind of object. What has been sampled
- * stays in the profile, with its weight. LOAM_INVALID_ARGUMENT above
- * LOAM_PROFILE_RATE_MAX. Any thread. */
+ * notices when it has used up the cells it has got of a kind, a span at most.
+ * What has been sampled stays in the profile, with its weight.
+ * LOAM_INVALID_ARGUMENT above LOAM_PROFILE_RATE_MAX. Any thread. */
 LOAM_API loam_status loam_heap_set_profile_rate(loam_heap* heap, uint64_t rate);
 
 /* Writes the profile to a file, in the format of pprof (not compressed):
