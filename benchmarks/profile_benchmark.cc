@@ -20,7 +20,7 @@ using benchmarks::Check;
 
 // Of one run of a pair: many samples at the default rate, and a millisecond or
 // more.
-constexpr size_t kBytesPerRun = 64 << 20;
+constexpr size_t kBytesPerRun = 16 << 20;
 
 double CpuNanoseconds() {
   timespec now;
