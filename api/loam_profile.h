@@ -54,7 +54,7 @@ typedef struct loam_profile_options {
   /* Says what a function is called: called while a profile is written, once for
    * each function in it, on the thread that writes it, perhaps while others
    * allocate. The strings must be good until the next call. Must not call loam.
-   * NULL if `frames` is. */
+   * May be NULL if `frames` is. */
   void (*describe)(loam_word function, loam_profile_function* description,
                    void* data);
   void* data;

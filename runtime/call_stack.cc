@@ -153,7 +153,7 @@ KnownCalls* KnownCallsOf(Mutator* m) {
 }
 
 void AddFrames(const CallFrame* frames, size_t count, CallStack* stack) {
-  uintptr_t* words = stack->words + 2 * stack->embedder_frames;
+  uintptr_t* words = stack->words + 2 * size_t{stack->embedder_frames};
   for (size_t i = 0; i < count; i++) words[i] = frames[i].address;
   stack->native_frames = static_cast<uint16_t>(count);
 }

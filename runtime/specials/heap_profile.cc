@@ -63,24 +63,23 @@ bool HeapProfile::Grow() {
   return true;
 }
 
-ProfileBucket* HeapProfile::FindOrAdd(const CallStack& stack,
-                                      const ProfiledCell& cell) {
-  const size_t words = stack.word_count();
-  const uint64_t hash = Hash(stack, cell);
-  if (heads_ == 0 && !Grow()) return nullptr;
+ProfileBucket* HeapProfile::Find(const CallStack& stack,
+                                 const ProfiledCell& cell, uint64_t hash) {
   for (ProfileBucket* b = table_[hash & (heads_ - 1)]; b != nullptr;
        b = b->next) {
     if (b->hash == hash && b->cell == cell &&
         b->embedder_frames == stack.embedder_frames &&
         b->native_frames == stack.native_frames &&
-        std::equal(stack.words, stack.words + words, b->words())) {
+        std::equal(stack.words, stack.words + stack.word_count(), b->words())) {
       return b;
     }
   }
-  if (bucket_count_ >= kMaxBuckets && words > 0) {
-    CallStack none;
-    return FindOrAdd(none, cell);
-  }
+  return nullptr;
+}
+
+ProfileBucket* HeapProfile::Add(const CallStack& stack,
+                                const ProfiledCell& cell, uint64_t hash) {
+  const size_t words = stack.word_count();
   auto* bucket = static_cast<ProfileBucket*>(
       persistent_->Allocate(sizeof(ProfileBucket) + words * sizeof(uintptr_t),
                             alignof(ProfileBucket)));
@@ -99,6 +98,18 @@ ProfileBucket* HeapProfile::FindOrAdd(const CallStack& stack,
   newest_ = bucket;
   bucket_count_++;
   return bucket;
+}
+
+ProfileBucket* HeapProfile::FindOrAdd(const CallStack& stack,
+                                      const ProfiledCell& cell) {
+  if (heads_ == 0 && !Grow()) return nullptr;
+  const uint64_t hash = Hash(stack, cell);
+  if (ProfileBucket* found = Find(stack, cell, hash)) return found;
+  if (bucket_count_ < kMaxBuckets) return Add(stack, cell, hash);
+  CallStack none;
+  const uint64_t hash_of_none = Hash(none, cell);
+  ProfileBucket* found = Find(none, cell, hash_of_none);
+  return found != nullptr ? found : Add(none, cell, hash_of_none);
 }
 
 void HeapProfile::Advance(ProfileBucket* bucket) {

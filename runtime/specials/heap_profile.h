@@ -166,8 +166,13 @@ class HeapProfile {
   void ResetAfterFork() { mutex_.ResetAfterFork(); }
 
  private:
+  // NULL when out of memory; of Find, if there is none.
   ProfileBucket* FindOrAdd(const CallStack& stack, const ProfiledCell& cell)
       LOAM_REQUIRES(mutex_);
+  ProfileBucket* Find(const CallStack& stack, const ProfiledCell& cell,
+                      uint64_t hash) LOAM_REQUIRES(mutex_);
+  ProfileBucket* Add(const CallStack& stack, const ProfiledCell& cell,
+                     uint64_t hash) LOAM_REQUIRES(mutex_);
   bool Grow() LOAM_REQUIRES(mutex_);
   // Brings the bucket up to date.
   void Advance(ProfileBucket* bucket) LOAM_REQUIRES(mutex_);
