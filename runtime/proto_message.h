@@ -63,7 +63,7 @@ class ProtoMessage {
  private:
   enum WireType : uint64_t { kVarint = 0, kBytes = 2 };
   // A sample of a call stack with all its frames, and some more.
-  static constexpr size_t kBufferBytes = 4096;
+  static constexpr size_t kBufferBytes = 2048;
 
   void PutByte(char byte) {
     LOAM_CHECK(used_ < kBufferBytes, "a message of a profile is too long");

@@ -163,7 +163,8 @@ class HeapProfile {
   size_t Read(uint64_t moment, Reading* readings, size_t capacity)
       LOAM_EXCLUDES(mutex_);
 
-  void ResetAfterFork() { mutex_.ResetAfterFork(); }
+  void LockForFork() { mutex_.LockForFork(); }
+  void UnlockAfterFork() { mutex_.UnlockAfterFork(); }
 
  private:
   // NULL when out of memory; of Find, if there is none.

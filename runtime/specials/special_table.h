@@ -66,7 +66,6 @@ class SpecialTable {
   void ResetAfterFork() {
     pool_.ResetAfterFork();
     queue_.ResetAfterFork();
-    heap_profile_.ResetAfterFork();
   }
 
  private:
