@@ -4,6 +4,7 @@
 #include <new>
 
 #include "api/internal.h"
+#include "api/profile_callbacks.h"
 #include "runtime/base/embedder_call.h"
 
 namespace loam {
@@ -13,6 +14,7 @@ namespace {
 struct EmbedderCallbacks {
   loam_callbacks callbacks;
   loam_platform platform;
+  loam_profile_options profile;
 };
 
 bool PostTask(void* data, Task task, void* argument, uint64_t delay_ns) {
@@ -110,6 +112,8 @@ RuntimeOptions Convert(const loam_options& o, EmbedderCallbacks* given) {
   r.arena_hint = o.arena_hint;
   r.randomize_base = o.randomize_base != 0;
   r.raw_stores = o.raw_stores != 0;
+  r.profile_rate = o.profile_rate;
+  r.profile_native_frames = o.profile.stacks != LOAM_PROFILE_STACKS_EMBEDDER;
   r.weak_cleared_word = o.weak_cleared_word;
   r.check.stress_interval = o.check.stress_interval;
   r.check.stress_probability = o.check.stress_probability;
@@ -126,6 +130,7 @@ RuntimeOptions Convert(const loam_options& o, EmbedderCallbacks* given) {
   if (c.cycle_end != nullptr) r.callbacks.cycle_end = CallCycleEnd;
   if (c.log != nullptr) r.callbacks.log = CallLog;
   if (c.fatal != nullptr) r.callbacks.fatal = CallFatal;
+  SetProfileCallbacks(o.profile, &r.callbacks);
   r.callbacks.embedder = given;
   return r;
 }
@@ -167,10 +172,13 @@ loam_status CheckShape(const loam_options* o, loam_heap** heap) {
                                ? "has no function to post with"
                                : "is not initialised with loam_platform_init");
   }
-  if (o->profile_rate != 0) {
-    ErrorMessage message;
-    message.Format("%s: options.profile_rate: not supported yet", kCall);
-    return Report(nullptr, Status::kNotSupported, message);
+  if (o->profile.frames != nullptr && o->profile.describe == nullptr) {
+    return InvalidArgument(nullptr, kCall, "options.profile.describe",
+                           "is NULL, although there is a frames callback");
+  }
+  if (static_cast<unsigned>(o->profile.stacks) > LOAM_PROFILE_STACKS_EMBEDDER) {
+    return InvalidArgument(nullptr, kCall, "options.profile.stacks",
+                           "does not exist");
   }
   return LOAM_OK;
 }
@@ -187,6 +195,13 @@ loam_status NullHeap(const char* call) {
 }
 
 }  // namespace
+
+const loam_profile_options& ProfileOptionsOf(Runtime* runtime) {
+  return static_cast<const EmbedderCallbacks*>(
+             runtime->options().callbacks.embedder)
+      ->profile;
+}
+
 }  // namespace loam
 
 using namespace loam;  // NOLINT: the functions below are the C API itself.
@@ -197,13 +212,14 @@ loam_status loam_heap_create(const loam_options* options, loam_heap** heap) {
   const loam_status shape = CheckShape(options, heap);
   if (shape != LOAM_OK) return shape;
   auto* callbacks =
-      new (std::nothrow) EmbedderCallbacks{options->callbacks, {}};
+      new (std::nothrow) EmbedderCallbacks{options->callbacks, {}, {}};
   ErrorMessage message;
   Status status = Status::kOutOfMemory;
   message.Format("loam_heap_create: out of memory");
   Runtime* runtime = nullptr;
   if (callbacks != nullptr) {
     if (options->platform != nullptr) callbacks->platform = *options->platform;
+    callbacks->profile = options->profile;
     RuntimeOptions converted = Convert(*options, callbacks);
     status = ApplyEnvironment(&converted, &message);
     if (status == Status::kOk) status = CheckOptionRanges(converted, &message);
@@ -283,6 +299,7 @@ void loam_heap_options_print(loam_heap* heap, FILE* out) {
   options.pacer = Unwrap(heap)->pacer()->options();
   options.memory_limit = options.pacer.memory_limit;
   options.heap_limit = Unwrap(heap)->ledger()->limit();
+  options.profile_rate = Unwrap(heap)->sampling_rate()->rate();
   PrintOptions(options, out);
 }
 

@@ -247,10 +247,6 @@ loam_status loam_heap_check(loam_mutator* m, loam_check_level level,
   return Report(mutator->runtime, Status::kWrongState, message);
 }
 
-loam_status loam_heap_profile_write(loam_heap* heap, const char*) {
-  return NotSupported(Unwrap(heap), "loam_heap_profile_write");
-}
-
 loam_status loam_jit_info_get(loam_jit_info* info) {
   if (info == nullptr || info->struct_size != sizeof(loam_jit_info)) {
     return InvalidArgument(nullptr, "loam_jit_info_get", "info",

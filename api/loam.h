@@ -9,6 +9,7 @@
  *   loam_specials.h  finalizers, cleanups, pins, weak handles
  *   loam_weak.h      weak words, ephemerons, weak maps
  *   loam_inspect.h   statistics, heap walks, maps, checks
+ *   loam_profile.h   the heap profile
  *   loam_inline.h    the fast paths, inlined; define LOAM_NO_INLINE before
  *                    including this header to call the library instead
  *
@@ -45,6 +46,7 @@
 #include "api/loam_inspect.h"
 #include "api/loam_mutator.h"
 #include "api/loam_platform.h"
+#include "api/loam_profile.h"
 #include "api/loam_roots.h"
 #include "api/loam_specials.h"
 #include "api/loam_types.h"

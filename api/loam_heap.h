@@ -7,6 +7,7 @@
 
 #include "api/loam_inline.h"
 #include "api/loam_platform.h"
+#include "api/loam_profile.h"
 #include "api/loam_types.h"
 
 #ifdef __cplusplus
@@ -79,8 +80,9 @@ typedef struct loam_cycle_info {
 
 /* Callbacks. None may allocate on this heap or take a lock that is held across
  * an allocation. Exceptions must not leave them. Inside an allocation may run:
- * these; when it collects, root providers, trace and decode functions; and the
- * `wake` function of loam_finalizers_on_ready. Nothing else of the embedder's.
+ * these; when it collects, root providers, trace and decode functions; the
+ * `wake` function of loam_finalizers_on_ready; and profile.frames. Nothing else
+ * of the embedder's.
  */
 typedef struct loam_callbacks {
   /* No memory, even after a full collection: free something and return nonzero
@@ -141,9 +143,12 @@ typedef struct loam_options {
    * threads, or those of a loam_thread_pool. NULL: threads of the heap's own.
    */
   const loam_platform* platform;
-  uint64_t profile_rate; /* must be 0 in this version */
-  uintptr_t arena_hint;  /* where to place the first arena; 0: the default */
-  uint32_t raw_stores;   /* nonzero: stores need not use the store functions */
+  /* The heap profile samples an allocation for so many bytes, on average;
+   * loam_profile.h. LOAM_PROFILE_RATE */
+  uint64_t profile_rate;
+  loam_profile_options profile; /* its call stacks */
+  uintptr_t arena_hint; /* where to place the first arena; 0: the default */
+  uint32_t raw_stores;  /* nonzero: stores need not use the store functions */
   /* What weak and ephemeron words hold when what they referred to has died. */
   loam_word weak_cleared_word;
   uint32_t trace; /* of loam_trace. LOAM_TRACE=gc,scavenge */
@@ -186,6 +191,7 @@ static inline void loam_options_init(loam_options* options) {
   options->minimum_heap_bytes = LOAM_MINIMUM_HEAP_DEFAULT;
   options->retain_percent = LOAM_RETAIN_PERCENT_DEFAULT;
   options->memory_limit = LOAM_MEMORY_LIMIT_CGROUP;
+  options->profile_rate = LOAM_PROFILE_RATE_DEFAULT;
 }
 
 /* Creates a heap. Errors: LOAM_ABI_MISMATCH, LOAM_INVALID_ARGUMENT (an option

@@ -244,9 +244,6 @@ LOAM_API loam_status loam_heap_check(loam_mutator* m, loam_check_level level,
                                                     void* data),
                                      void* data);
 
-/* Later version: LOAM_NOT_SUPPORTED. */
-LOAM_API loam_status loam_heap_profile_write(loam_heap* heap, const char* path);
-
 /* ---- For compilers and JITs -------------------------------------------- */
 
 /* The facts of loam_inline.h as numbers; offsets in bytes. Checked at heap

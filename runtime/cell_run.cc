@@ -53,7 +53,8 @@ void* AdvanceLimit(AllocationCursor* cursor, CachedSpan* cached,
   return object;
 }
 
-void* TakeRun(Mutator* m, SpanClass span_class, CachedSpan* cached) {
+void* TakeRun(Mutator* m, SpanClass span_class, CachedSpan* cached,
+              SampledCell sampled) {
   Span* span = cached->span;
   const size_t start =
       FindFirstClear(span->alloc_bits(), span->free_index(), span->cell_count);
@@ -61,9 +62,17 @@ void* TakeRun(Mutator* m, SpanClass span_class, CachedSpan* cached) {
   // Checking modes want to see every allocation.
   const bool single_cell =
       (m->safepoint_word.load(std::memory_order_relaxed) & kWordAlways) != 0;
-  const size_t end =
-      single_cell ? start + 1
-                  : FindFirstSet(span->alloc_bits(), start, span->cell_count);
+  size_t end = single_cell
+                   ? start + 1
+                   : FindFirstSet(span->alloc_bits(), start, span->cell_count);
+  if (const uint64_t rate = m->runtime->sampling_rate()->word(); rate != 0) {
+    const size_t cells = CellsBeforeSample(
+        m, rate, &cached->sampling,
+        {span, span->CellAddress(start), span->cell_bytes, end - start},
+        sampled == SampledCell::kTake);
+    if (cells == 0) return nullptr;
+    end = start + cells;
+  }
   span->set_free_index(end);
   const uintptr_t first = span->CellAddress(start);
   cached->run_end = span->CellAddress(end);
@@ -84,6 +93,8 @@ void FlushCursorsOf(Mutator* m) {
     if (cursor.next != cached.run_end) {
       cached.span->set_free_index(cached.span->CellIndex(cursor.next));
     }
+    // What is left of the run will be counted down again.
+    if (cached.sampling != 0) cached.sampling += cached.run_end - cursor.next;
     cursor = {0, 0};
     cached.run_end = 0;
   }

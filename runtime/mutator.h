@@ -3,7 +3,9 @@
 // It lies at the start of a reserved region that continues with two tables
 // indexed by span class: allocation cursors, whose offsets are ABI, and the
 // cached spans that go with them. Both are committed where they are used and
-// read as zeroes elsewhere, so that an unused cursor is empty.
+// read as zeroes elsewhere, so that an unused cursor is empty. Behind them is
+// what the heap profile remembers of call stacks, committed by the first
+// sample.
 //
 // Owned by the thread that uses it. While the world is stopped, the collector
 // flushes its cursors and takes its spans.
@@ -15,6 +17,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/allocation_sampler.h"
+#include "runtime/call_stack.h"
 #include "runtime/gc/root_set.h"
 #include "runtime/gc/safepoint.h"
 #include "runtime/heap/metadata_allocator.h"
@@ -44,6 +48,8 @@ struct CachedSpan {
   // Bytes of the class's type allocated since the last cycle, with or without
   // typed spans; saturating.
   uint32_t type_bytes;
+  // From the end of the run on. Survives flushes and refills.
+  SamplingCountdown sampling;
 };
 constexpr uint32_t kEndOfUsedList = UINT32_MAX;
 
@@ -77,6 +83,15 @@ struct Mutator {
   uintptr_t* fresh_objects;
   size_t fresh_count;
   char name[32];
+  // The heap profile: the countdown of large objects; the cell of the object
+  // being allocated, if it is to be sampled (otherwise the span is NULL), and
+  // the rate that has chosen it; random numbers; and call stacks.
+  SamplingCountdown large_sampling;
+  Span* sampled_span;
+  uintptr_t sampled_cell;
+  uint64_t sampled_at_rate;
+  Exponentials exponentials;
+  KnownCalls* known_calls;  // NULL: not committed yet
   // What new spans are made of. Given back at each cycle, and before the
   // mutator goes.
   HeapCache heap_cache;
@@ -88,8 +103,9 @@ struct Mutator {
 constexpr size_t kCursorTableOffset = 1024;
 constexpr size_t kCachedTableOffset =
     kCursorTableOffset + kSpanClassCount * sizeof(AllocationCursor);
-constexpr size_t kMutatorRegionBytes =
-    kCachedTableOffset + kSpanClassCount * sizeof(CachedSpan);
+constexpr size_t kKnownCallsOffset = AlignUp(
+    kCachedTableOffset + kSpanClassCount * sizeof(CachedSpan), kOsPageBytes);
+constexpr size_t kMutatorRegionBytes = kKnownCallsOffset + sizeof(KnownCalls);
 static_assert(sizeof(Mutator) <= kCursorTableOffset);
 
 // Where the cursor of the first registered type lies.

@@ -264,6 +264,7 @@ void Runtime::EndForkInChild(Mutator* m) {
 void Runtime::LockForFork() {
   background_.LockForFork();
   roots_.LockForFork();
+  specials_.heap_profile()->LockForFork();
   page_heap_.LockForFork();
   persistent_.LockForFork();
   pacer_.LockForFork();
@@ -277,6 +278,7 @@ void Runtime::UnlockAfterFork() {
   pacer_.UnlockAfterFork();
   persistent_.UnlockAfterFork();
   page_heap_.UnlockAfterFork();
+  specials_.heap_profile()->UnlockAfterFork();
   roots_.UnlockAfterFork();
   background_.UnlockAfterFork();
   types_->UnlockAfterFork();

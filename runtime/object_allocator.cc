@@ -149,13 +149,17 @@ void* TryRefill(Mutator* m, SpanClass span_class, const Type* type,
   if (bytes != bytes_before) {
     runtime->counters()->cached_span_bytes.Add(bytes - bytes_before);
   }
-  return cached->span == nullptr ? nullptr : TakeRun(m, span_class, cached);
+  return cached->span == nullptr
+             ? nullptr
+             : TakeRun(m, span_class, cached, SampledCell::kTake);
 }
 
 // A cell of a class, from its cached span or another one.
 void* AllocateCell(Mutator* m, SpanClass span_class, const Type* type,
                    size_t cell_bytes, AllocationMode mode) {
-  if (void* object = TakeCell(m, span_class, cell_bytes)) return object;
+  if (void* object = TakeCell(m, span_class, cell_bytes, SampledCell::kTake)) {
+    return object;
+  }
   const ScopedFatalContext context(m->runtime->fatal_context());
   return WithMemory(m, cell_bytes, mode, [&](MayGrow may_grow) {
     return TryRefill(m, span_class, type, may_grow);
@@ -191,6 +195,7 @@ void* AllocateLarge(Mutator* m, const Type* type, ScanKind scan, size_t bytes,
     if (span->need_zero && content == Content::kZero) {
       memset(object, 0, span->cell_bytes);
     }
+    SampleLarge(m, span);
     return object;
   });
 }
@@ -242,6 +247,7 @@ void CountHeaded(Mutator* m, const Type& type, size_t bytes) {
 
 // The last step of every allocation.
 void* Finish(Mutator* m, void* object) {
+  if (m->sampled_span != nullptr) RecordSample(m);
   if (object != nullptr && m->fresh_objects != nullptr) {
     AddFreshObject(m, object);
   }
@@ -332,14 +338,14 @@ void* AllocateBytes(Mutator* m, size_t bytes, AllocationMode mode) {
                      ? AllocateTiny(m, bytes, mode)
                      : AllocateClassed(m, SpanKind::kNoscan, ScanKind::kNoscan,
                                        bytes, mode);
-  return object;  // No slots: nothing for Finish to watch.
+  return Finish(m, object);
 }
 
 void* AllocateUnzeroedBytes(Mutator* m, size_t bytes, AllocationMode mode) {
   if (bytes <= kMaxSmallBytes) return AllocateBytes(m, bytes, mode);
   BeforeAllocation(m, mode);
-  return AllocateLarge(m, nullptr, ScanKind::kNoscan, bytes, mode,
-                       Content::kUndefined);
+  return Finish(m, AllocateLarge(m, nullptr, ScanKind::kNoscan, bytes, mode,
+                                 Content::kUndefined));
 }
 
 void* AllocateSlots(Mutator* m, size_t bytes, AllocationMode mode) {

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "runtime/allocation_sampler.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/embedder_call.h"
 #include "runtime/heap/heap_constants.h"
@@ -214,6 +215,18 @@ constexpr Variable kVariables[] = {
                 gc && scavenge ? "," : "",
                 scavenge ? "scavenge" : (gc ? "" : "none"));
      }},
+    {"LOAM_PROFILE_RATE", "profile_rate", "bytes, like 512K, up to 1T",
+     [](RuntimeOptions* o, const char* text) {
+       return ParseBytes(text, &o->profile_rate) &&
+              o->profile_rate <= kMaxProfileRate;
+     },
+     [](const RuntimeOptions& o, char* text, size_t bytes) {
+       if (o.profile_rate == 0) {
+         snprintf(text, bytes, "off");
+       } else {
+         PrintLimit(o.profile_rate, text, bytes);
+       }
+     }},
     {"LOAM_STRESS", "check.stress_interval", "a whole number",
      [](RuntimeOptions* o, const char* text) {
        uint64_t value;
@@ -340,6 +353,9 @@ Status CheckOptionRanges(const RuntimeOptions& o, ErrorMessage* message) {
   } else if (o.retain_percent > kMaxRetainPercent) {
     argument = "retain_percent";
     problem = "must be at most 1000";
+  } else if (o.profile_rate > kMaxProfileRate) {
+    argument = "profile_rate";
+    problem = "must be at most 1 TiB";
   } else if (o.heap_limit < (1 << 20)) {
     argument = "heap_limit";
     problem = "must be 0 (none) or at least 1 MiB";

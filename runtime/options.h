@@ -16,6 +16,14 @@
 namespace loam {
 
 class Runtime;
+struct CallStack;
+struct Mutator;
+
+struct ProfiledFunction {
+  const char* name;
+  const char* file;
+  uint32_t first_line;  // 0: unknown
+};
 
 struct CheckOptions {
   uint32_t stress_interval = 0;
@@ -43,6 +51,15 @@ struct Callbacks {
   void (*cycle_end)(Runtime* runtime, const CycleInfo& info);
   void (*log)(Runtime* runtime, const char* line);
   void (*fatal)(Runtime* runtime, const char* message);
+  // Puts the frames of the embedder's language, of the thread that uses `m`,
+  // into an empty stack.
+  void (*profile_frames)(Mutator* m, CallStack* stack);
+  // What the embedder calls a function of these frames; strings that live until
+  // the next call, and may be NULL.
+  ProfiledFunction (*profile_function)(Runtime* runtime, uintptr_t function);
+  // Writes the name of the function at an address of the program; false if it
+  // has none.
+  bool (*symbolize)(uintptr_t address, char* name, size_t bytes);
   const void* embedder;  // the API's own copy of what the embedder gave
 };
 
@@ -76,6 +93,9 @@ struct RuntimeOptions {
   uintptr_t arena_hint = 0;
   bool randomize_base = false;
   bool raw_stores = false;
+  uint64_t profile_rate = 0;  // 0: no samples are taken
+  // Also where the embedder has frames of its own.
+  bool profile_native_frames = true;
   uintptr_t weak_cleared_word = 0;
   bool finalize_at_destroy = false;
   CheckOptions check;

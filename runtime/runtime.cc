@@ -71,6 +71,7 @@ Runtime::Runtime(const RuntimeOptions& options)
     : options_(options),
       types_(options.types),
       owns_types_(options.types == nullptr),
+      sampling_rate_(options.profile_rate),
       fatal_context_{
           [](void* data) { static_cast<Runtime*>(data)->PrintState(); },
           [](void* data, const char* message) {
@@ -292,7 +293,9 @@ void Runtime::ReleaseCachesOf(Mutator* m, CountTypes count_types) {
       counters_.cached_span_bytes.Subtract(cached.span->bytes());
       span_source_.Release(cached.span);
     }
+    const SamplingCountdown sampling = cached.sampling;
     cached = {};
+    cached.sampling = sampling;
   }
   page_heap_.ReturnCache(&m->heap_cache);
 }
@@ -314,6 +317,7 @@ void Runtime::CycleBegins(const CycleInfo& info) {
 }
 
 void Runtime::CycleEnds(const CycleInfo& info) {
+  specials_.heap_profile()->BeginSweeping();
   page_heap_.set_retained_bytes(scavenger_.RetainedForTrigger());
   if ((options_.trace & kTraceGc) != 0) {
     char line[kTraceLineBytes];

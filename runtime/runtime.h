@@ -7,6 +7,7 @@
 //   checking.*           stress mode, store and thread checks
 //   inspect.cc           statistics, walks, questions about addresses
 //   heap_map_writer.cc   the page that shows the heap
+//   profile_writer.cc    the heap profile
 //   heap_snapshot_writer.cc
 //                        a snapshot for memory debuggers
 //   find_path.cc         why an object is alive
@@ -220,6 +221,14 @@ class Runtime final : private CycleHost {
   Status StartFinalizerRunner(ErrorMessage* message);
   Status StopFinalizerRunner(ErrorMessage* message);
 
+  // ---- The heap profile
+
+  // The rate may be changed at any time.
+  SamplingRate* sampling_rate() { return &sampling_rate_; }
+  // Writes what has been sampled to a file, in pprof's format. Any thread.
+  // kIoError or kOutOfMemory.
+  Status WriteProfile(const char* path, ErrorMessage* message);
+
   // ---- Messages
 
   // Remembers the message as the heap's last; fatal with abort_on_misuse,
@@ -291,6 +300,7 @@ class Runtime final : private CycleHost {
   RuntimeOptions options_;
   TypeSet* types_;
   bool owns_types_;
+  SamplingRate sampling_rate_;
   FatalContext fatal_context_;
 
   MemoryLedger ledger_;

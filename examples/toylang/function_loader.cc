@@ -57,6 +57,8 @@ Prototype* LoadFunction(Heap& heap, const FunctionCode& function) {
   if (prototype == nullptr) return nullptr;
   prototype->arity = function.arity;
   prototype->code_count = function.code.size();
+  prototype->number = heap.NumberFunction(
+      function.name, function.lines.empty() ? 0 : function.lines[0]);
   heap.Initialize(prototype, &prototype->name, name.get());
   heap.Initialize(prototype, &prototype->constants, constants.get());
   heap.Initialize(prototype, &prototype->code, code.get());

@@ -174,6 +174,14 @@ bool HeapSnapshot(BuiltinCall& call) {
   return WriteHeapFile(call, &Heap::WriteSnapshot);
 }
 
+bool HeapProfile(BuiltinCall& call) {
+  String* path = call.ObjectArgument<String>(0);
+  if (path == nullptr) return false;
+  const std::string problem = call.heap.WriteProfile(std::string(path->text()));
+  if (!problem.empty()) return call.Fail(problem.c_str());
+  return call.Return(Value::Nil());
+}
+
 bool Finalizer(BuiltinCall& call) {
   const Value object = call.Argument(0);
   const Value function = call.Argument(1);
@@ -212,6 +220,7 @@ constexpr BuiltinInfo kFunctions[] = {
     {"heap", HeapStatistics, 0, 0},
     {"heap_map", HeapMap, 1, 1},
     {"heap_snapshot", HeapSnapshot, 1, 1},
+    {"heap_profile", HeapProfile, 1, 1},
     {"finalizer", Finalizer, 2, 2},
 };
 

@@ -1,5 +1,6 @@
 #include "examples/toylang/heap_bindings.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
@@ -87,6 +88,11 @@ std::unique_ptr<Heap> Heap::Create(const HeapOptions& wanted,
   }
 
   std::unique_ptr<Heap> heap(new Heap);
+  // A profile shows the functions of the program, not those of the interpreter.
+  options.profile.frames = ListFrames;
+  options.profile.describe = DescribeFunction;
+  options.profile.data = heap.get();
+  options.profile.stacks = LOAM_PROFILE_STACKS_EMBEDDER;
   if (loam_heap_create(&options, &heap->heap_) != LOAM_OK ||
       loam_mutator_attach(heap->heap_, "toylang", &heap->mutator_) != LOAM_OK) {
     *error = loam_last_error();
@@ -205,6 +211,40 @@ void Heap::RunFinalizers() {
   // The wake-up comes only for an empty queue.
   if (waiting != 0) finalizers_ready_.store(true, std::memory_order_relaxed);
   running_finalizers_ = false;
+}
+
+uint32_t Heap::NumberFunction(std::string name, uint32_t first_line) {
+  profiled_functions_.push_back({std::move(name), first_line});
+  return static_cast<uint32_t>(profiled_functions_.size() - 1);
+}
+
+// Runs inside an allocation, when that is sampled.
+size_t Heap::ListFrames(loam_mutator*, loam_profile_frame* frames, size_t max,
+                        void* data) {
+  const CallSource* source = static_cast<Heap*>(data)->call_source_;
+  ProfiledCall calls[64];
+  if (source == nullptr) return 0;
+  const size_t count =
+      source->ListCalls(calls, std::min(max, std::size(calls)));
+  for (size_t i = 0; i < count; i++) {
+    frames[i] = {calls[i].function, calls[i].line};
+  }
+  return count;
+}
+
+void Heap::DescribeFunction(loam_word function,
+                            loam_profile_function* description, void* data) {
+  const Heap* heap = static_cast<Heap*>(data);
+  const ProfiledFunction& profiled = heap->profiled_functions_[function];
+  description->name = profiled.name.c_str();
+  description->file = heap->program_file_.c_str();
+  description->first_line = profiled.first_line;
+}
+
+std::string Heap::WriteProfile(const std::string& path) {
+  Collect();
+  if (loam_heap_profile_write(heap_, path.c_str()) == LOAM_OK) return "";
+  return loam_last_error();
 }
 
 std::vector<std::pair<const char*, double>> Heap::Statistics() const {

@@ -3,6 +3,7 @@
 //   Heap            allocation, stores, collections, finalizers, statistics
 //   Rooted<T>       keeps an object alive for a C++ scope
 //   RootSource      keeps alive what a structure of the interpreter refers to
+//   CallSource      says which functions are running, for heap profiles
 //   NativeSection   around system calls that may block
 //
 // The rule that everything else follows from: every allocation may collect.
@@ -57,6 +58,19 @@ class RootSource {
  public:
   virtual ~RootSource() = default;
   virtual void VisitRoots(RootVisitor visitor) = 0;
+};
+
+// Who knows which functions of the program are running.
+struct ProfiledCall {
+  uint32_t function;  // of Heap::NumberFunction
+  uint32_t line;      // where it is
+};
+class CallSource {
+ public:
+  virtual ~CallSource() = default;
+  // Writes the innermost calls, up to `max`; how many. Runs inside allocations,
+  // and allocates nothing.
+  virtual size_t ListCalls(ProfiledCall* calls, size_t max) const = 0;
 };
 
 class Heap {
@@ -140,6 +154,18 @@ class Heap {
   // Calls the finalizers that are due. Does nothing inside a finalizer.
   void RunFinalizers();
 
+  // ---- The heap profile: which functions allocate.
+
+  // `source` must be there as long as the program runs.
+  void SetCallSource(const CallSource* source) { call_source_ = source; }
+  // The number of a function in profiles. It outlives the function, which the
+  // collector may find dead.
+  uint32_t NumberFunction(std::string name, uint32_t first_line);
+  void SetProgramFile(std::string name) { program_file_ = std::move(name); }
+  // Collects, and writes what is in use then, and what has been allocated, for
+  // `go tool pprof`. Empty, or what went wrong.
+  std::string WriteProfile(const std::string& path);
+
   // ---- Statistics.
 
   std::vector<std::pair<const char*, double>> Statistics() const;
@@ -171,6 +197,15 @@ class Heap {
     return static_cast<T*>(memory);
   }
 
+  struct ProfiledFunction {
+    std::string name;
+    uint32_t first_line;
+  };
+  static size_t ListFrames(loam_mutator* mutator, loam_profile_frame* frames,
+                           size_t max, void* data);
+  static void DescribeFunction(loam_word function,
+                               loam_profile_function* description, void* data);
+
   static void Finalize(loam_mutator* mutator, void* object, void* data);
   void Forget(void* object);
 
@@ -184,6 +219,10 @@ class Heap {
   FinalizerCaller finalizer_caller_;
   std::atomic<bool> finalizers_ready_ = false;
   bool running_finalizers_ = false;
+
+  const CallSource* call_source_ = nullptr;
+  std::vector<ProfiledFunction> profiled_functions_;
+  std::string program_file_;
 };
 
 // A local variable that is a root: a frame of one pointer on the mutator's

@@ -22,7 +22,7 @@
 
 namespace toylang {
 
-class Interpreter : public RootSource {
+class Interpreter : public RootSource, public CallSource {
  public:
   // `file_name` is for messages, `arguments` is what args() returns.
   Interpreter(Heap& heap, std::string file_name,
@@ -47,6 +47,7 @@ class Interpreter : public RootSource {
   const std::vector<std::string>& arguments() const { return arguments_; }
 
   void VisitRoots(RootVisitor visitor) override;
+  size_t ListCalls(ProfiledCall* calls, size_t max) const override;
 
  private:
   struct Frame {
@@ -75,6 +76,7 @@ class Interpreter : public RootSource {
   bool Invoke(String* name, size_t count);
   void CallFinalizer(Value function, Value object);
   std::string Trace() const;
+  static uint32_t LineOf(const Frame& frame);
 
   // interpreter_operations.cc: instructions, except for their fast paths. They
   // pop their operands and push their result.

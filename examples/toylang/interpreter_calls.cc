@@ -45,6 +45,8 @@ Interpreter::Interpreter(Heap& heap, std::string file_name,
       stack_end_(stack_.get() + kStackSize),
       frames_(static_cast<Frame*>(std::calloc(kMaxDepth, sizeof(Frame)))) {
   heap_.AddRoots(this, "interpreter");
+  heap_.SetCallSource(this);
+  heap_.SetProgramFile(file_name_);
   heap_.SetFinalizerCaller([this](Value function, Value object) {
     CallFinalizer(function, object);
   });
@@ -186,6 +188,23 @@ bool Interpreter::Fail(const std::string& message) {
   return false;
 }
 
+uint32_t Interpreter::LineOf(const Frame& frame) {
+  const Prototype* prototype = frame.closure()->prototype;
+  // ip is behind the instruction that failed, calls or allocates; in a frame
+  // that has just begun it is still in front of the first one.
+  const size_t next = static_cast<size_t>(frame.ip - prototype->code);
+  return prototype->lines[next == 0 ? 0 : next - 1];
+}
+
+size_t Interpreter::ListCalls(ProfiledCall* calls, size_t max) const {
+  const size_t count = std::min(depth_, max);
+  for (size_t i = 0; i < count; i++) {
+    const Frame& frame = frames_[depth_ - 1 - i];
+    calls[i] = {frame.closure()->prototype->number, LineOf(frame)};
+  }
+  return count;
+}
+
 std::string Interpreter::Trace() const {
   std::string trace;
   for (size_t i = 0; i < depth_; i++) {
@@ -195,13 +214,9 @@ std::string Interpreter::Trace() const {
       i += left_out;
     }
     const Frame& frame = frames_[depth_ - 1 - i];
-    const Prototype* prototype = frame.closure()->prototype;
-    // ip is behind the instruction that failed or called; in a frame that has
-    // just begun it is still in front of the first one.
-    const size_t next = static_cast<size_t>(frame.ip - prototype->code);
-    const uint32_t line = prototype->lines[next == 0 ? 0 : next - 1];
-    trace += "  at " + file_name_ + ":" + std::to_string(line) + " in ";
-    trace += prototype->name->text();
+    trace +=
+        "  at " + file_name_ + ":" + std::to_string(LineOf(frame)) + " in ";
+    trace += frame.closure()->prototype->name->text();
     trace += '\n';
   }
   return trace;

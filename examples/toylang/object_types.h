@@ -101,6 +101,7 @@ struct Prototype {
   Instruction* code;    // a bytes object
   uint32_t* lines;      // a bytes object: the line of each instruction
   uint64_t code_count;  // instructions
+  uint32_t number;      // Heap::NumberFunction
 };
 
 // A function value; the captured boxes follow.

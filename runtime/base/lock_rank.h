@@ -19,6 +19,7 @@ enum class LockRank : uint8_t {
   kRootSet,          // RootSet: registered roots, globals, fibers
   kTypeSet,          // TypeSet: registration
   kFinalizerQueue,   // FinalizerQueue: its runner waits
+  kHeapProfile,      // HeapProfile: buckets
   kCentralList,      // Sweeper: the registry of central lists
   kSpanSpecials,     // Span: its list of specials
   kPageHeap,         // PageHeap: pages, spans, arenas

@@ -92,6 +92,7 @@ void TraceRoots::VisitSpecials(Tracer* tracer) {
         case SpecialKind::kWatch:
         case SpecialKind::kEmbedder:
         case SpecialKind::kDispose:
+        case SpecialKind::kProfile:
           break;
       }
     });

@@ -17,6 +17,7 @@ struct loam_mutator;
 
 namespace loam {
 
+struct ProfileBucket;
 struct WaitingCells;
 
 using FinalizerCallback = void (*)(loam_mutator* m, void* object, void* data);
@@ -41,6 +42,7 @@ struct EmbedderKind {
 //   kEmbedder         one a kind    the object   -                queued later
 //   kCleanup          many          the object   its value        queued later
 //   kDispose          one a span    the span     -                -
+//   kProfile          one           the object   -                counted later
 //
 // "Later": when no finalizer keeps the object for one more cycle.
 enum class SpecialKind : uint8_t {
@@ -52,6 +54,8 @@ enum class SpecialKind : uint8_t {
   kEmbedder = 6,
   kCleanup = 7,
   kDispose = 8,  // not of an object: see dispose_queue.h
+  // Last: what others do with their object comes first.
+  kProfile = 15,
 };
 
 // Half a cache line: a program may have as many as objects. Followed by
@@ -79,6 +83,10 @@ struct Special {
     WeakHandle* handle;  // weak handles and kWatch
     uint64_t pin_count;  // not 0
     WaitingCells* waiting;
+    struct {
+      ProfileBucket* bucket;
+      double objects;  // that the sampled one stands for
+    } profile;
   };
 
   // Cleanups and unordered finalizers.

@@ -145,6 +145,15 @@ Status SpecialTable::RemoveWord(Span* span, uintptr_t object,
   return Status::kOk;
 }
 
+// ---- The heap profile
+
+Status SpecialTable::AddProfile(Span* span, uintptr_t object,
+                                ProfileBucket* bucket, double objects) {
+  const SpinLockHolder lock(&span->specials_lock);
+  return Add(span, object, SpecialKind::kProfile, /*has_extra=*/false,
+             [&](Special* special) { special->profile = {bucket, objects}; });
+}
+
 // ---- Weak handles and watches
 
 namespace {

@@ -93,7 +93,12 @@ void SpecialTable::Queue(Due* due) {
   }
   if (due->queue() != nullptr) queue_.Push(due->queue(), due->count());
   while (Special* special = due->TakeFree()) {
-    if (special->kind == SpecialKind::kWatch) DropReference(special->handle);
+    if (special->kind == SpecialKind::kWatch) {
+      DropReference(special->handle);
+    } else if (special->kind == SpecialKind::kProfile) {
+      heap_profile_.CountFreed(special->profile.bucket,
+                               special->profile.objects);
+    }
     FreeRecord(special);
   }
 }
@@ -154,6 +159,10 @@ void SpecialTable::SweepSpecials(Span* span) {
         case SpecialKind::kCleanup:
           if (fate != Fate::kDies) return true;
           due.ToQueue(special);
+          return false;
+        case SpecialKind::kProfile:
+          if (fate != Fate::kDies) return true;
+          due.ToFree(special);
           return false;
         case SpecialKind::kDispose:
           return true;

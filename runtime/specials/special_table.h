@@ -16,6 +16,7 @@
 #include "runtime/heap/heap_counters.h"
 #include "runtime/heap/page_heap.h"
 #include "runtime/specials/finalizer_queue.h"
+#include "runtime/specials/heap_profile.h"
 #include "runtime/specials/special.h"
 #include "runtime/specials/special_list.h"
 #include "runtime/specials/special_pool.h"
@@ -37,7 +38,9 @@ struct CleanupInfo {
 class SpecialTable {
  public:
   SpecialTable(PersistentAllocator* persistent, PageHeap* page_heap)
-      : page_heap_(page_heap), pool_(persistent, page_heap->record_bytes()) {}
+      : page_heap_(page_heap),
+        pool_(persistent, page_heap->record_bytes()),
+        heap_profile_(persistent) {}
 
   // In all of these `span` is swept, and `object` an object in it that is
   // alive, or an address inside it, as Special's table says. Those that make a
@@ -74,6 +77,11 @@ class SpecialTable {
   // `span` NULL: the handle has been cleared.
   void GiveWeakHandle(Span* span, WeakHandle* handle);
   void GiveWatch(Span* span, WeakHandle* watch);
+
+  // Of an object that has been sampled, once; its death is counted in the
+  // bucket. kOutOfMemory.
+  Status AddProfile(Span* span, uintptr_t cell, ProfileBucket* bucket,
+                    double objects);
 
   // Called by the span's sweeper before it looks at mark bits: every unmarked
   // object with a finalizer is marked, so that it lives for one more cycle, and
@@ -120,6 +128,7 @@ class SpecialTable {
   void FreeRecord(Special* special) { pool_.Give(special); }
 
   FinalizerQueue* finalizer_queue() { return &queue_; }
+  HeapProfile* heap_profile() { return &heap_profile_; }
   uint64_t finalizers_set() const { return finalizers_set_.Get(); }
   uint64_t cleanups_set() const { return cleanups_set_.Get(); }
   uint64_t pinned_objects() const { return pinned_objects_.Get(); }
@@ -161,6 +170,7 @@ class SpecialTable {
   FinalizerQueue queue_;
   // Relaxed: only has to differ from call to call.
   std::atomic<uint64_t> next_serial_{1};
+  HeapProfile heap_profile_;
   Counter finalizers_set_;
   Counter unordered_set_;  // of those
   Counter cleanups_set_;

@@ -248,6 +248,7 @@ uint64_t BytesPerCycle(const TestHeap& heap, uint64_t cycles) {
 TEST(TriggerTest, TheHeapGrowsByGcPercent) {
   loam_options options = TestOptions();
   options.minimum_heap_bytes = 1 << 20;
+  options.profile_rate = 0;  // The records of samples count.
   TestHeap heap(options);
   for (int i = 0; i < 800; i++) {
     heap.kept.push_back(loam_alloc_bytes(heap.m(), 10000));

@@ -267,8 +267,8 @@ Object* Program::AdmitFilled(void* p, const Layout& layout) {
   object.content = next_content_++;
   object.address = reinterpret_cast<uintptr_t>(p);
   object.cell_size = loam_object_size(heap_, p);
-  object.size = layout.prefix_bytes != 0 ? layout.prefix_bytes
-                                         : object.cell_size;
+  object.size =
+      layout.prefix_bytes != 0 ? layout.prefix_bytes : object.cell_size;
   object.extent = object.cell_size;
   if (loam_object_base(heap_, static_cast<char*>(p) + object.cell_size) == p) {
     object.extent += kWord;

@@ -124,8 +124,20 @@ const BadOptions kBadOptions[] = {
        o->platform = &platform;
      },
      LOAM_INVALID_ARGUMENT, "options.platform: has no function"},
-    {"profile_rate", [](loam_options* o) { o->profile_rate = 1; },
-     LOAM_NOT_SUPPORTED, "options.profile_rate"},
+    {"profile_rate",
+     [](loam_options* o) { o->profile_rate = LOAM_PROFILE_RATE_MAX + 1; },
+     LOAM_INVALID_ARGUMENT, "options.profile_rate"},
+    {"profile_describe",
+     [](loam_options* o) {
+       o->profile.frames = [](loam_mutator*, loam_profile_frame*, size_t,
+                              void*) -> size_t { return 0; };
+     },
+     LOAM_INVALID_ARGUMENT, "options.profile.describe"},
+    {"profile_stacks",
+     [](loam_options* o) {
+       o->profile.stacks = static_cast<loam_profile_stacks>(2);
+     },
+     LOAM_INVALID_ARGUMENT, "options.profile.stacks"},
 };
 
 class BadOptionsTest : public testing::TestWithParam<BadOptions> {};
@@ -513,15 +525,6 @@ TEST(WeakMapArgumentsTest, AreChecked) {
       loam_weak_provider_add(heap.heap(), nullptr, nullptr, nullptr, &root),
       LOAM_INVALID_ARGUMENT);
   EXPECT_THAT(LastError(), HasSubstr("loam_weak_provider_add: fn"));
-}
-
-// ---- What is for a later version --------------------------------------------
-
-TEST(LaterVersionTest, IsNotSupportedYet) {
-  TestHeap heap;
-  EXPECT_EQ(loam_heap_profile_write(heap.heap(), "/dev/null"),
-            LOAM_NOT_SUPPORTED);
-  EXPECT_THAT(LastError(), HasSubstr("loam_heap_profile_write"));
 }
 
 }  // namespace

@@ -102,6 +102,29 @@ check 1 'runtime error: heap_snapshot: loam_heap_snapshot_write: cannot open mis
 if ! python3 "$read_snapshot" "$scratch/toylang.heapsnapshot"; then
   failures=$((failures + 1))
 fi
+# Every object is sampled. Names lie in the file as they are.
+program profile <<'EOF2'
+fn make_pairs(n) {
+  let pairs = []
+  for i in range(n) { pairs.push([i, i]) }
+  return pairs
+}
+let kept = make_pairs(1000)
+heap_profile(args()[0])
+print("written")
+EOF2
+export LOAM_PROFILE_RATE=1
+check 0 'written' profile.toy heap.pprof
+check 0 'written' --gc-stress=10 profile.toy heap.pprof
+check 1 'runtime error: heap_profile: loam_heap_profile_write: cannot open missing/heap.pprof: No such' \
+  profile.toy missing/heap.pprof
+unset LOAM_PROFILE_RATE
+for name in make_pairs 'the main program' profile.toy list; do
+  if ! grep -aq "$name" "$scratch/heap.pprof"; then
+    echo "FAILED: heap.pprof does not name $name"
+    failures=$((failures + 1))
+  fi
+done
 
 if ((failures > 0)); then
   echo "$failures failed"

@@ -1,0 +1,217 @@
+// The accounting of the heap profile, cycle by cycle, with made-up call stacks.
+
+#include "runtime/specials/heap_profile.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tests/base/test_random.h"
+
+namespace loam {
+namespace {
+
+constexpr ProfiledCell kCell = {nullptr, 64, ProfiledObject::kBytes};
+
+CallStack StackOf(uintptr_t innermost) {
+  CallStack stack;
+  stack.native_frames = 2;
+  stack.words[0] = innermost;
+  stack.words[1] = 1;
+  return stack;
+}
+
+class HeapProfileTest : public testing::Test {
+ protected:
+  // As a heap does it: marking finds what is dead, and sweeping counts it.
+  void Collect() {
+    profile_.EndMarking();
+    profile_.BeginSweeping();
+  }
+  ProfileBucket* Allocate(uintptr_t innermost, double objects = 1) {
+    return profile_.CountAllocated(StackOf(innermost), kCell, objects);
+  }
+  // Summed over all buckets.
+  ProfileCounts Read(uint64_t moment) {
+    std::vector<HeapProfile::Reading> readings(profile_.bucket_count() + 1);
+    const size_t count =
+        profile_.Read(moment, readings.data(), readings.size());
+    EXPECT_EQ(count + 1, readings.size());
+    ProfileCounts sum = {};
+    for (size_t i = 0; i < count; i++) sum.Add(readings[i].counts);
+    return sum;
+  }
+  // With the sweep of the last marking complete, and while it is under way.
+  ProfileCounts ReadSwept() { return Read(profile_.sweeping() + 1); }
+  ProfileCounts ReadUnswept() { return Read(profile_.sweeping()); }
+
+  MemoryLedger ledger_;
+  PersistentAllocator persistent_{&ledger_};
+  HeapProfile profile_{&persistent_};
+};
+
+TEST_F(HeapProfileTest, EqualStacksShareABucket) {
+  ProfileBucket* a = Allocate(10);
+  EXPECT_EQ(Allocate(10), a);
+  EXPECT_NE(Allocate(11), a);
+  // The same words as frames of the embedder's are another stack.
+  CallStack other = StackOf(10);
+  other.embedder_frames = 1;
+  other.native_frames = 0;
+  EXPECT_NE(profile_.CountAllocated(other, kCell, 1), a);
+  // Sizes and types have buckets of their own.
+  ProfiledCell larger = kCell;
+  larger.cell_bytes = 128;
+  EXPECT_NE(profile_.CountAllocated(StackOf(10), larger, 1), a);
+  ProfiledCell slots = kCell;
+  slots.object = ProfiledObject::kSlots;
+  EXPECT_NE(profile_.CountAllocated(StackOf(10), slots, 1), a);
+  EXPECT_EQ(profile_.bucket_count(), 5u);
+}
+
+TEST_F(HeapProfileTest, BeforeTheFirstCycleEverythingIsTold) {
+  Allocate(1, 2.5);
+  EXPECT_EQ(ReadSwept().allocated_samples, 1u);
+  EXPECT_EQ(ReadSwept().allocated_objects, 2.5);
+  EXPECT_EQ(ReadUnswept().allocated_samples, 1u);
+}
+
+TEST_F(HeapProfileTest, AnAllocationIsToldWithTheMarkingThatMayFindItDead) {
+  Allocate(1);
+  Collect();
+  Allocate(1);
+  EXPECT_EQ(ReadUnswept().allocated_samples, 0u);
+  EXPECT_EQ(ReadSwept().allocated_samples, 1u);
+  Collect();
+  EXPECT_EQ(ReadUnswept().allocated_samples, 1u);
+  EXPECT_EQ(ReadSwept().allocated_samples, 2u);
+  Collect();
+  EXPECT_EQ(ReadUnswept().allocated_samples, 2u);
+}
+
+TEST_F(HeapProfileTest, ADeathIsToldWithItsMarking) {
+  ProfileBucket* bucket = Allocate(1);
+  Collect();
+  EXPECT_EQ(ReadUnswept().freed_samples, 0u);
+  profile_.CountFreed(bucket, 1);
+  // Half of the sweep is no moment: neither is told.
+  EXPECT_EQ(ReadUnswept().allocated_samples, 0u);
+  EXPECT_EQ(ReadUnswept().freed_samples, 0u);
+  EXPECT_EQ(ReadSwept().allocated_samples, 1u);
+  EXPECT_EQ(ReadSwept().freed_samples, 1u);
+  Collect();
+  EXPECT_EQ(ReadUnswept().freed_samples, 1u);
+}
+
+TEST_F(HeapProfileTest, ABucketThatHasRestedForManyCyclesIsUpToDate) {
+  ProfileBucket* bucket = Allocate(1);
+  for (int i = 0; i < 100; i++) Collect();
+  EXPECT_EQ(ReadUnswept().allocated_samples, 1u);
+  profile_.CountFreed(bucket, 1);
+  EXPECT_EQ(ReadUnswept().freed_samples, 0u);
+  EXPECT_EQ(ReadSwept().freed_samples, 1u);
+}
+
+TEST_F(HeapProfileTest, AStaleMomentIsNotTold) {
+  Allocate(1);
+  for (int i = 0; i < 3; i++) Collect();
+  EXPECT_EQ(Read(0).allocated_samples, 1u) << "what is over is over";
+}
+
+TEST_F(HeapProfileTest, ADroppedSampleLeavesNothing) {
+  ProfileBucket* bucket = Allocate(1, 3);
+  profile_.CountDropped(bucket, 3);
+  for (int i = 0; i < 3; i++) {
+    EXPECT_EQ(ReadSwept().allocated_samples, 0u);
+    EXPECT_EQ(ReadSwept().allocated_objects, 0);
+    Collect();
+  }
+}
+
+// Against a model that remembers each object: at any moment, what is told of a
+// finished marking is what the model had then.
+TEST_F(HeapProfileTest, RandomProgramsAgreeWithAModel) {
+  TestRandom random;
+  SCOPED_TRACE(random.Describe());
+  struct Object {
+    ProfileBucket* bucket;
+    double weight;
+  };
+  std::vector<Object> live, dead;
+  double allocated = 0, freed = 0;  // in all
+  double allocated_then = 0, freed_then = 0;
+  for (int cycle = 0; cycle < 50; cycle++) {
+    const size_t more = random.Below(200);
+    for (size_t i = 0; i < more; i++) {
+      const double weight = 1 + static_cast<double>(random.Below(1000));
+      live.push_back({Allocate(random.Below(20), weight), weight});
+      allocated += weight;
+    }
+    // The marking: some are dead, and swept in part before anyone looks.
+    Collect();
+    const double allocated_before = allocated_then;
+    const double freed_before = freed_then;
+    for (size_t i = 0; i < live.size();) {
+      if (random.Below(3) != 0) {
+        i++;
+        continue;
+      }
+      dead.push_back(live[i]);
+      live[i] = live.back();
+      live.pop_back();
+    }
+    const double allocated_now = allocated;
+    const size_t after = random.Below(50);
+    for (size_t i = 0; i < after; i++) {
+      live.push_back({Allocate(random.Below(20), 1), 1});
+      allocated += 1;
+    }
+    while (!dead.empty()) {
+      if (random.Below(20) == 0) {
+        const ProfileCounts told = ReadUnswept();
+        ASSERT_EQ(told.allocated_objects, allocated_before);
+        ASSERT_EQ(told.freed_objects, freed_before);
+      }
+      profile_.CountFreed(dead.back().bucket, dead.back().weight);
+      freed += dead.back().weight;
+      dead.pop_back();
+    }
+    allocated_then = allocated_now;
+    freed_then = freed;
+    const ProfileCounts told = ReadSwept();
+    ASSERT_EQ(told.allocated_objects, allocated_then) << "cycle " << cycle;
+    ASSERT_EQ(told.freed_objects, freed_then) << "cycle " << cycle;
+  }
+}
+
+TEST_F(HeapProfileTest, StacksThatComeTooLateAreCountedTogether) {
+  for (uintptr_t i = 0; i < HeapProfile::kMaxBuckets + 1000; i++) {
+    ASSERT_NE(Allocate(i), nullptr);
+  }
+  EXPECT_EQ(profile_.bucket_count(), HeapProfile::kMaxBuckets + 1);
+  EXPECT_EQ(ReadSwept().allocated_samples, HeapProfile::kMaxBuckets + 1000);
+  ProfileBucket* late = Allocate(HeapProfile::kMaxBuckets);
+  EXPECT_EQ(late->word_count(), 0u);
+  EXPECT_EQ(Allocate(5)->word_count(), 2u) << "those of before are still found";
+}
+
+TEST_F(HeapProfileTest, OutOfMemoryCountsNothing) {
+  ledger_.set_limit(1 << 20);
+  size_t counted = 0;
+  for (uintptr_t i = 0; i < 20'000; i++) {
+    if (Allocate(i) != nullptr) counted++;
+  }
+  EXPECT_GT(counted, 1000u);
+  EXPECT_LT(counted, 20'000u);
+  EXPECT_EQ(ReadSwept().allocated_samples, counted);
+  EXPECT_NE(Allocate(1), nullptr) << "a bucket that exists needs no memory";
+}
+
+TEST_F(HeapProfileTest, AReadingThatIsTooSmallSaysSo) {
+  for (uintptr_t i = 0; i < 10; i++) Allocate(i);
+  HeapProfile::Reading readings[4];
+  EXPECT_EQ(profile_.Read(0, readings, 4), 10u);
+}
+
+}  // namespace
+}  // namespace loam
