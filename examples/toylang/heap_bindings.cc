@@ -74,6 +74,7 @@ std::unique_ptr<Heap> Heap::Create(const HeapOptions& wanted,
   loam_options_init(&options);
   options.name = "toylang";
   options.encoding = ValueEncoding();
+  options.weak_cleared_word = Value::Nil().bits();
   options.heap_limit = wanted.limit_bytes;
   if (wanted.stress_interval != 0) {
     // Whoever asks for stress looks for mistakes: find them all.
@@ -223,6 +224,7 @@ std::vector<std::pair<const char*, double>> Heap::Statistics() const {
       {"longest_pause_ns", number(stats.longest_pause_ns)},
       {"finalizers_set", number(stats.finalizers_set)},
       {"finalizers_waiting", number(stats.finalizers_waiting)},
+      {"pinned_objects", number(stats.pinned_objects)},
   };
 }
 
