@@ -172,13 +172,15 @@ class Mutator {
   Status Collect() const { return loam_collect(m_, LOAM_COLLECT_FULL); }
 
   // m.SetFinalizer<&Close>(file): void Close(Mutator, File*), called by
-  // loam_finalizers_run when the object has been found dead.
+  // loam_finalizers_run when the object has been found dead. (Cleanups, weak
+  // references and pins are in loam_weak.hpp.)
   template <auto kFunction, typename T>
-  Status SetFinalizer(T* object) const {
+  Status SetFinalizer(T* object,
+                      loam_finalizer_mode mode = LOAM_FINALIZER_ORDERED) const {
     const auto fn = [](loam_mutator* m, void* dead, void*) {
       kFunction(Mutator(m), static_cast<T*>(dead));
     };
-    return loam_finalizer_set(m_, object, fn, nullptr, LOAM_FINALIZER_ORDERED);
+    return loam_finalizer_set(m_, object, fn, nullptr, mode);
   }
 
  protected:
@@ -301,6 +303,8 @@ class Type {
  public:
   operator const loam_type*() const { return type_; }  // NOLINT: the C handle
 
+  // If T has a `static void Dispose(T*)`, it is called for each dead object, as
+  // loam_dispose_fn says.
   Status Register(loam_type_set* set, uint32_t flags = 0,
                   void* user = nullptr) {
     static_assert(std::is_trivially_destructible_v<T>,
@@ -315,6 +319,11 @@ class Type {
     info.field_count = Layout<T>::kFields.size();
     info.flags = flags;
     info.user = user;
+    if constexpr (requires(T* dead) { T::Dispose(dead); }) {
+      info.dispose = [](void* dead, size_t) {
+        T::Dispose(static_cast<T*>(dead));
+      };
+    }
     if constexpr (internal::HasElements<T>) {
       using Element = typename Layout<T>::Element;
       static_assert(std::is_trivially_destructible_v<Element> &&
