@@ -172,8 +172,7 @@ class Mutator {
   Status Collect() const { return loam_collect(m_, LOAM_COLLECT_FULL); }
 
   // m.SetFinalizer<&Close>(file): void Close(Mutator, File*), called by
-  // loam_finalizers_run when the object has been found dead. (Cleanups, weak
-  // references and pins are in loam_weak.hpp.)
+  // loam_finalizers_run when the object has been found dead.
   template <auto kFunction, typename T>
   Status SetFinalizer(T* object,
                       loam_finalizer_mode mode = LOAM_FINALIZER_ORDERED) const {
@@ -297,14 +296,12 @@ concept HasElements = !std::is_void_v<typename Layout<T>::Element>;
 
 }  // namespace internal
 
-// A type registered with a type set.
+// A type registered with a type set. `static void T::Dispose(T*)` disposes.
 template <typename T>
 class Type {
  public:
   operator const loam_type*() const { return type_; }  // NOLINT: the C handle
 
-  // If T has a `static void Dispose(T*)`, it is called for each dead object, as
-  // loam_dispose_fn says.
   Status Register(loam_type_set* set, uint32_t flags = 0,
                   void* user = nullptr) {
     static_assert(std::is_trivially_destructible_v<T>,
@@ -319,10 +316,8 @@ class Type {
     info.field_count = Layout<T>::kFields.size();
     info.flags = flags;
     info.user = user;
-    if constexpr (requires(T* dead) { T::Dispose(dead); }) {
-      info.dispose = [](void* dead, size_t) {
-        T::Dispose(static_cast<T*>(dead));
-      };
+    if constexpr (requires(T* p) { T::Dispose(p); }) {
+      info.dispose = [](void* p, size_t) { T::Dispose(static_cast<T*>(p)); };
     }
     if constexpr (internal::HasElements<T>) {
       using Element = typename Layout<T>::Element;
