@@ -113,6 +113,7 @@ std::unique_ptr<Heap> Heap::Create(const HeapOptions& wanted,
 }
 
 Heap::~Heap() {
+  finalizer_caller_ = nullptr;
   for (auto& [object, registration] : registrations_) {
     loam_global_destroy(registration.function);
   }
@@ -190,6 +191,8 @@ void Heap::SetFinalizerCaller(FinalizerCaller caller) {
 void Heap::Finalize(loam_mutator*, void* object, void* data) {
   Registration* registration = static_cast<Registration*>(data);
   Heap* heap = registration->heap;
+  // LOAM_FINALIZE_AT_DESTROY was set, but there is no interpreter any more.
+  if (heap->finalizer_caller_ == nullptr) return;
   const Value function =
       Value::FromBits(loam_global_get(registration->function));
   Rooted<Object> rooted(*heap, function.AsObject());
