@@ -174,11 +174,12 @@ class Mutator {
   // m.SetFinalizer<&Close>(file): void Close(Mutator, File*), called by
   // loam_finalizers_run when the object has been found dead.
   template <auto kFunction, typename T>
-  Status SetFinalizer(T* object) const {
+  Status SetFinalizer(T* object,
+                      loam_finalizer_mode mode = LOAM_FINALIZER_ORDERED) const {
     const auto fn = [](loam_mutator* m, void* dead, void*) {
       kFunction(Mutator(m), static_cast<T*>(dead));
     };
-    return loam_finalizer_set(m_, object, fn, nullptr, LOAM_FINALIZER_ORDERED);
+    return loam_finalizer_set(m_, object, fn, nullptr, mode);
   }
 
  protected:
@@ -295,7 +296,7 @@ concept HasElements = !std::is_void_v<typename Layout<T>::Element>;
 
 }  // namespace internal
 
-// A type registered with a type set.
+// A type registered with a type set. `static void T::Dispose(T*)` disposes.
 template <typename T>
 class Type {
  public:
@@ -315,6 +316,9 @@ class Type {
     info.field_count = Layout<T>::kFields.size();
     info.flags = flags;
     info.user = user;
+    if constexpr (requires(T* p) { T::Dispose(p); }) {
+      info.dispose = [](void* p, size_t) { T::Dispose(static_cast<T*>(p)); };
+    }
     if constexpr (internal::HasElements<T>) {
       using Element = typename Layout<T>::Element;
       static_assert(std::is_trivially_destructible_v<Element> &&

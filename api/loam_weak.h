@@ -60,7 +60,7 @@ LOAM_API void* loam_weak_map_new(loam_mutator* m);
  * LOAM_OUT_OF_MEMORY: the map is as before. */
 LOAM_API loam_status loam_weak_map_set(loam_mutator* m, void* map,
                                        loam_word key, loam_word value);
-/* LOAM_NOT_FOUND if there is no entry. */
+/* LOAM_NOT_FOUND, without a message, if there is no entry. */
 LOAM_API loam_status loam_weak_map_get(loam_mutator* m, void* map,
                                        loam_word key, loam_word* value);
 LOAM_API loam_status loam_weak_map_remove(loam_mutator* m, void* map,

@@ -36,6 +36,8 @@ const BuiltinInfo* FindMethod(Value receiver, String* name) {
   static MethodTable string_methods(StringMethods());
   static MethodTable list_methods(ListMethods());
   static MethodTable map_methods(MapMethods());
+  static MethodTable weak_reference_methods(WeakReferenceMethods());
+  static MethodTable weak_map_methods(WeakMapMethods());
   if (!receiver.IsReference()) return nullptr;
   switch (receiver.AsObject()->kind) {
     case ObjectKind::kString:
@@ -44,6 +46,10 @@ const BuiltinInfo* FindMethod(Value receiver, String* name) {
       return *list_methods.Find(name->text(), StringHash(name));
     case ObjectKind::kMap:
       return *map_methods.Find(name->text(), StringHash(name));
+    case ObjectKind::kWeakReference:
+      return *weak_reference_methods.Find(name->text(), StringHash(name));
+    case ObjectKind::kWeakMap:
+      return *weak_map_methods.Find(name->text(), StringHash(name));
     default:
       return nullptr;
   }

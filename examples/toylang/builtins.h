@@ -92,13 +92,17 @@ constexpr uint8_t kAnyNumber = 255;
 // The functions that every program finds defined.
 std::span<const BuiltinInfo> GlobalFunctions();
 
-// The method of that name of a string, list or map; null if there is none.
+// The method of that name of a string, list, map, weak reference or weak map;
+// null if there is none.
 const BuiltinInfo* FindMethod(Value receiver, String* name);
 
 // string_methods.cc, list_methods.cc, map_methods.cc
 std::span<const BuiltinInfo> StringMethods();
 std::span<const BuiltinInfo> ListMethods();
 std::span<const BuiltinInfo> MapMethods();
+// weak_functions.cc
+std::span<const BuiltinInfo> WeakReferenceMethods();
+std::span<const BuiltinInfo> WeakMapMethods();
 
 }  // namespace toylang
 

@@ -11,6 +11,7 @@
 #include "examples/toylang/lists.h"
 #include "examples/toylang/maps.h"
 #include "examples/toylang/text.h"
+#include "examples/toylang/weak_functions.h"
 
 namespace toylang {
 namespace {
@@ -185,7 +186,7 @@ bool HeapProfile(BuiltinCall& call) {
 bool Finalizer(BuiltinCall& call) {
   const Value object = call.Argument(0);
   const Value function = call.Argument(1);
-  if (!object.IsReference() || TryAs<String>(object) != nullptr) {
+  if (!HasIdentity(object)) {
     return call.FailArgument(0, "a list, a map or a function");
   }
   if (!function.IsNil() && TryAs<Closure>(function) == nullptr &&
@@ -222,6 +223,10 @@ constexpr BuiltinInfo kFunctions[] = {
     {"heap_snapshot", HeapSnapshot, 1, 1},
     {"heap_profile", HeapProfile, 1, 1},
     {"finalizer", Finalizer, 2, 2},
+    {"weak", NewWeakReference, 1, 1},
+    {"weakmap", NewWeakMap, 0, 0},
+    {"pin", Pin, 1, 1},
+    {"unpin", Unpin, 1, 1},
 };
 
 }  // namespace

@@ -75,6 +75,7 @@ std::unique_ptr<Heap> Heap::Create(const HeapOptions& wanted,
   loam_options_init(&options);
   options.name = "toylang";
   options.encoding = ValueEncoding();
+  options.weak_cleared_word = Value::Nil().bits();
   options.heap_limit = wanted.limit_bytes;
   if (wanted.stress_interval != 0) {
     // Whoever asks for stress looks for mistakes: find them all.
@@ -118,6 +119,7 @@ std::unique_ptr<Heap> Heap::Create(const HeapOptions& wanted,
 }
 
 Heap::~Heap() {
+  finalizer_caller_ = nullptr;
   for (auto& [object, registration] : registrations_) {
     loam_global_destroy(registration.function);
   }
@@ -195,6 +197,8 @@ void Heap::SetFinalizerCaller(FinalizerCaller caller) {
 void Heap::Finalize(loam_mutator*, void* object, void* data) {
   Registration* registration = static_cast<Registration*>(data);
   Heap* heap = registration->heap;
+  // LOAM_FINALIZE_AT_DESTROY was set, but there is no interpreter any more.
+  if (heap->finalizer_caller_ == nullptr) return;
   const Value function =
       Value::FromBits(loam_global_get(registration->function));
   Rooted<Object> rooted(*heap, function.AsObject());
@@ -263,6 +267,7 @@ std::vector<std::pair<const char*, double>> Heap::Statistics() const {
       {"longest_pause_ns", number(stats.longest_pause_ns)},
       {"finalizers_set", number(stats.finalizers_set)},
       {"finalizers_waiting", number(stats.finalizers_waiting)},
+      {"pinned_objects", number(stats.pinned_objects)},
   };
 }
 

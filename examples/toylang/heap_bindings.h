@@ -1,6 +1,7 @@
 // The one place that calls loam. The rest of the interpreter sees:
 //
-//   Heap            allocation, stores, collections, finalizers, statistics
+//   Heap            allocation, stores, weak references, pins, collections,
+//                   finalizers, statistics
 //   Rooted<T>       keeps an object alive for a C++ scope
 //   RootSource      keeps alive what a structure of the interpreter refers to
 //   CallSource      says which functions are running, for heap profiles
@@ -129,6 +130,32 @@ class Heap {
   void CopyValues(void* object, Value* to, const Value* from, size_t count) {
     loam_copy_slots(mutator_, object, to, from, count);
   }
+
+  // ---- Weak references, weak maps, pins (heap_bindings_weak.cc).
+
+  // Null when out of memory; a safepoint, and `target` stays reachable.
+  WeakReference* NewWeakReference(Value target);
+  // Nil if it has died.
+  Value Target(WeakReference* reference);
+
+  // Null when out of memory; a safepoint.
+  WeakMap* NewWeakMap();
+  // `key` has an identity. False when out of memory; a safepoint.
+  bool SetInWeakMap(WeakMap* map, Value key, Value value);
+  // Absent if there is none.
+  Value GetFromWeakMap(WeakMap* map, Value key);
+  // False if there was none.
+  bool RemoveFromWeakMap(WeakMap* map, Value key);
+  size_t CountOfWeakMap(WeakMap* map);
+  // In order of insertion. `visit` allocates nothing.
+  void WalkWeakMap(WeakMap* map,
+                   const std::function<void(Value key, Value value)>& visit);
+
+  // Keeps an object alive until it has been unpinned as often. False when out
+  // of memory.
+  bool Pin(Object* object);
+  // False if it is not pinned.
+  bool Unpin(Object* object);
 
   // ---- Collections.
 

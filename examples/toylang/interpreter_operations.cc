@@ -6,6 +6,7 @@
 #include "examples/toylang/interpreter.h"
 #include "examples/toylang/lists.h"
 #include "examples/toylang/maps.h"
+#include "examples/toylang/weak_functions.h"
 
 namespace toylang {
 namespace {
@@ -102,6 +103,12 @@ bool Interpreter::LoadIndex() {
     top_[-1] = value.IsAbsent() ? Value::Nil() : value;
     return true;
   }
+  if (WeakMap* map = TryAs<WeakMap>(top_[-2])) {
+    const Value value = heap_.GetFromWeakMap(map, key);
+    top_--;
+    top_[-1] = value.IsAbsent() ? Value::Nil() : value;
+    return true;
+  }
   if (String* string = TryAs<String>(top_[-2])) {
     if (!ElementIndex(key, string->length, &index)) {
       return Fail("no such byte in a string of " +
@@ -125,6 +132,12 @@ bool Interpreter::StoreIndex() {
   } else if (Map* map = TryAs<Map>(top_[-3])) {
     if (!IsUsableKey(key)) return Fail("nil and nan cannot be keys of a map");
     if (!MapSet(heap_, map, key, value)) return FailOutOfMemory();
+  } else if (WeakMap* weak_map = TryAs<WeakMap>(top_[-3])) {
+    if (!HasIdentity(key)) {
+      return Fail(std::string(TypeNameWithArticle(key)) +
+                  " cannot be a key of a weak map");
+    }
+    if (!heap_.SetInWeakMap(weak_map, key, value)) return FailOutOfMemory();
   } else {
     return Fail(std::string("cannot store into ") +
                 TypeNameWithArticle(top_[-3]));
@@ -173,6 +186,9 @@ bool Interpreter::Iterate() {
     List* keys = NewList(heap_, map->count);
     if (!ReplaceOperands(1, keys)) return false;
     ForEachEntry(map, [&](Value key, Value) { ListPush(heap_, keys, key); });
+  } else if (WeakMap* weak_map = TryAs<WeakMap>(top_[-1])) {
+    List* keys = WeakMapKeys(heap_, weak_map);
+    if (!ReplaceOperands(1, keys)) return false;
   } else if (TryAs<List>(top_[-1]) == nullptr) {
     return Fail(std::string("cannot iterate over ") +
                 TypeNameWithArticle(top_[-1]));

@@ -43,6 +43,14 @@ constexpr loam_field kBuiltinFields[] = {
     LOAM_FIELD(Builtin, receiver, LOAM_VALUE),
 };
 
+constexpr loam_field kWeakReferenceFields[] = {
+    LOAM_FIELD(WeakReference, target, LOAM_WEAK_VALUE),
+};
+
+constexpr loam_field kWeakMapFields[] = {
+    LOAM_FIELD(WeakMap, entries, LOAM_POINTER),
+};
+
 loam_type_info Fixed(const char* name, size_t size) {
   loam_type_info info = LOAM_TYPE_INFO_INIT;
   info.name = name;
@@ -95,8 +103,19 @@ loam_type_info LayoutOf(ObjectKind kind) {
     case ObjectKind::kBuiltin:
       info = WithFields("builtin", sizeof(Builtin), kBuiltinFields);
       break;
+    case ObjectKind::kWeakReference:
+      info = WithFields("weak reference", sizeof(WeakReference),
+                        kWeakReferenceFields);
+      break;
+    case ObjectKind::kWeakMap:
+      info = WithFields("weak map", sizeof(WeakMap), kWeakMapFields);
+      break;
   }
   return info;
+}
+
+bool HasIdentity(Value value) {
+  return value.IsReference() && TryAs<String>(value) == nullptr;
 }
 
 const char* TypeNameWithArticle(Value value) {
@@ -110,6 +129,10 @@ const char* TypeNameWithArticle(Value value) {
       return "a list";
     case ObjectKind::kMap:
       return "a map";
+    case ObjectKind::kWeakReference:
+      return "a weak reference";
+    case ObjectKind::kWeakMap:
+      return "a weak map";
     default:
       return "a function";
   }

@@ -27,8 +27,10 @@ enum class ObjectKind : uint32_t {
   kPrototype,
   kClosure,
   kBuiltin,
+  kWeakReference,
+  kWeakMap,
 };
-constexpr size_t kObjectKinds = 8;
+constexpr size_t kObjectKinds = 10;
 
 struct Object {
   ObjectKind kind;
@@ -124,6 +126,22 @@ struct Builtin {
   Value receiver;  // nil for plain functions
 };
 
+// Refers to an object without keeping it alive. The target is written once, by
+// Heap::NewWeakReference, and read through Heap::Target only.
+struct WeakReference {
+  static constexpr ObjectKind kKind = ObjectKind::kWeakReference;
+  Object header;
+  Value target;  // nil once it has died: weak_cleared_word in heap_bindings.cc
+};
+
+// A map whose entries go with their keys. loam's own map has no kind for the
+// interpreter to look at, so it hangs on an object that has.
+struct WeakMap {
+  static constexpr ObjectKind kKind = ObjectKind::kWeakMap;
+  Object header;
+  void* entries;  // a loam_weak_map
+};
+
 // The description of a kind for loam_type_register.
 loam_type_info LayoutOf(ObjectKind kind);
 
@@ -135,6 +153,10 @@ T* TryAs(Value value) {
   }
   return reinterpret_cast<T*>(value.AsObject());
 }
+
+// Whether the value is an object of its own: not a number or the like, nor a
+// string, of which there may be several copies that count as one.
+bool HasIdentity(Value value);
 
 // "number", "list" and so on, as type(x) returns it.
 const char* TypeName(Value value);

@@ -23,22 +23,25 @@ STATISTICS = re.compile(r'^gc-stats: (.*)$', re.MULTILINE)
 
 
 def read_table(small):
-    """Yields (name, arguments, file with the expected output)."""
+    """Yields (name, program, arguments, file with the expected output)."""
     with open(os.path.join(PROGRAMS, 'programs.txt'), encoding='utf-8') as file:
         for line in file:
             if not line.strip() or line.startswith('#'):
                 continue
             name, full, reduced = [part.strip() for part in line.split('|')]
             arguments = (reduced if small else full).split()
-            yield (name, [a.format(repository=REPOSITORY) for a in arguments],
+            program = name.split(':')[0]
+            name = name.replace(':', '_')
+            yield (name, program,
+                   [a.format(repository=REPOSITORY) for a in arguments],
                    os.path.join(PROGRAMS, name + (
                        '.small.expected' if small else '.expected')))
 
 
-def run(toylang, options, name, arguments):
+def run(toylang, options, program, arguments):
     """Returns exit status, output, messages and seconds."""
     command = [toylang, '--gc-stats'] + options
-    command += [os.path.join(PROGRAMS, name + '.toy')] + arguments
+    command += [os.path.join(PROGRAMS, program + '.toy')] + arguments
     start = time.monotonic()
     result = subprocess.run(command, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, check=False)
@@ -139,17 +142,18 @@ def main():
         options.append('--heap-limit=' + arguments.heap_limit)
 
     table = list(read_table(arguments.small))
-    unknown = set(arguments.programs) - {name for name, _, _ in table}
+    unknown = set(arguments.programs) - {
+        known for name, program, _, _ in table for known in (name, program)}
     if unknown:
         parser.error('no such program: ' + ', '.join(sorted(unknown)))
 
     rows = []
     problems = []
-    for name, program_arguments, expected_file in table:
-        if arguments.programs and name not in arguments.programs:
+    for name, program, program_arguments, expected_file in table:
+        if arguments.programs and not {name, program} & set(arguments.programs):
             continue
         print(name, end=' ... ', flush=True)
-        status, output, messages, seconds = run(toylang, options, name,
+        status, output, messages, seconds = run(toylang, options, program,
                                                 program_arguments)
         if arguments.update and status == 0:
             with open(expected_file, 'w', encoding='utf-8') as file:

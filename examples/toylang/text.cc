@@ -37,6 +37,12 @@ class Writer {
       text_ += "<fn ";
       text_ += builtin->info->name;
       text_ += '>';
+    } else if (TryAs<WeakReference>(value) != nullptr ||
+               TryAs<WeakMap>(value) != nullptr) {
+      // Not what is in it: that may be gone the next moment.
+      text_ += '<';
+      text_ += TypeName(value);
+      text_ += '>';
     } else {
       WriteContainer(value.AsObject());
     }

@@ -38,6 +38,25 @@ fn grow(list) {
 }
 grow([])
 EOF2
+program grow_weak_map <<'EOF2'
+let map = weakmap()
+let keys = []
+while true {
+  let key = [keys.len()]
+  keys.push(key)
+  map[key] = {key: key}
+}
+EOF2
+program grow_weak_references <<'EOF2'
+let target = []
+let references = []
+while true { references.push(weak(target)) }
+EOF2
+program finalizers <<'EOF2'
+let kept = finalizer([1], fn (list) { print("called") })
+finalizer([2], fn (list) { print("called") })
+print("the end")
+EOF2
 program garbage <<'EOF2'
 for i in range(300000) { [i, "x" + str(i)] }
 print("done")
@@ -80,6 +99,10 @@ check 0 '[]' --gc-stress=3 arguments.toy
 
 check 1 'runtime error: out of memory' --heap-limit=16M grow.toy
 check 1 'grow.toy:2 in grow' --heap-limit=16M grow.toy
+check 1 'runtime error: out of memory' --heap-limit=16M grow_weak_map.toy
+check 1 'runtime error: out of memory' --heap-limit=16M grow_weak_references.toy
+# Nobody is left to call what finalizers remain.
+LOAM_FINALIZE_AT_DESTROY=1 check 0 'the end' finalizers.toy
 check 0 'done' --heap-limit=16M garbage.toy
 check 0 'gc 1 (growth): paused ' --gc-stats garbage.toy
 check 0 'gc-stats: collections=' --gc-stats garbage.toy
