@@ -15,7 +15,7 @@ narrow|tests with those, 37 bits of address, and a linear range to grow in
 slow|slow tests, optimized: stress, model-based, long runs
 asan-slow|slow tests with the address sanitizer
 fuzz|each fuzzer for a minute
-memlab|memlab, from npm, opens heap snapshots and finds a planted leak
+memlab|memlab, from npm, and Chromium open heap snapshots and find a planted leak
 '
 
 step_format() {
@@ -91,13 +91,13 @@ step_fuzz() {
 MEMLAB_VERSION=2.0.5
 
 step_memlab() {
-  need_packages build libraries npm
+  need_packages build libraries npm browser
   local cache=${XDG_CACHE_HOME:-$HOME/.cache}/loam/memlab-$MEMLAB_VERSION
   if [[ ! -e $cache/complete ]]; then
     say "fetching memlab $MEMLAB_VERSION into $cache"
     rm -rf "$cache"
     mkdir -p "$cache"
-    # No scripts: one would fetch a browser that nobody needs here.
+    # No scripts: one would fetch another browser.
     npm install --prefix "$cache" --ignore-scripts --no-audit --no-fund \
       "@memlab/heap-analysis@$MEMLAB_VERSION" </dev/null ||
       fail "npm could not fetch memlab; this step needs its registry once"
@@ -111,6 +111,9 @@ step_memlab() {
     >"$snapshots/expected"
   NODE_PATH=$cache/node_modules \
     node tests/snapshot/read_with_memlab.js "$snapshots"
+  NODE_PATH=$cache/node_modules \
+    node tests/snapshot/read_with_devtools.js "$snapshots" \
+    "$(command -v chromium)"
 }
 
 # run_tagged_tests CONFIG TAGS
