@@ -319,6 +319,19 @@ PROGRAMS = [
         )
         for factor in (2.5, 4)
     ),
+    Case(
+        name="cleanups",
+        workload="cleanups",
+        arguments="",
+        quick_arguments="--objects=1000000",
+        peers=COLLECTED,
+        metrics=("ns_per_object", "cpu_ms", "peak_resident_mib"),
+        bars=(Limit("ns_per_object", 150), Bar("ns_per_object", "boehm", 1.0)),
+        note="An object is allocated, gets a callback for its death, dies, and the "
+        "callback runs: with loam a cleanup, with the others a finalizer, with "
+        "Boehm's collector one without an order. Heaps grow by each peer's own "
+        "rule. Go runs callbacks on another processor: compare CPU time too.",
+    ),
     program(
         "server",
         ALL,

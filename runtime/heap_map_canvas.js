@@ -13,8 +13,8 @@ const INSIDE = SQUARE > 2 ? PITCH - SCALE : PITCH;
 // Hue and saturation of each kind, by its number in heap.kinds.
 const HUES = {
   "noscan": [212, 58], "slots": [174, 52], "headed": [28, 72],
-  "headed noscan": [48, 70], "bitmap": [282, 40], "typed": [128, 42],
-  "large": [345, 58], "manual": [220, 8],
+  "headed noscan": [48, 70], "bitmap": [282, 40], "disposed": [4, 38],
+  "typed": [128, 42], "large": [345, 58], "manual": [220, 8],
 };
 const darkTheme = window.matchMedia("(prefers-color-scheme: dark)");
 

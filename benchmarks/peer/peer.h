@@ -25,7 +25,7 @@
 //                          Set(thread, object, target)
 //   Local<T>               a root for a block, used like T*
 //   Elements<T>(object)    the array behind an object
-//   SetFinalizer, RunFinalizers
+//   SetFinalizer, SetCleanup, RunFinalizers
 //   PEER_LAYOUT(T, members...)           at global scope: the references of T
 //   PEER_ARRAY_LAYOUT(T, E, members...)  elements E follow: Member or number
 //

@@ -145,6 +145,11 @@ void SetFinalizer(const Thread&, T* object) {
       object, [](void* dead, void*) { kFunction(static_cast<T*>(dead)); },
       nullptr, nullptr, nullptr);
 }
+template <auto kFunction>
+void SetCleanup(const Thread&, void* object) {
+  GC_REGISTER_FINALIZER_NO_ORDER(
+      object, [](void*, void*) { kFunction(); }, nullptr, nullptr, nullptr);
+}
 inline void RunFinalizers(const Thread&) { GC_invoke_finalizers(); }
 
 }  // namespace peer

@@ -122,6 +122,13 @@ void SetFinalizer(const Thread& thread, T* object) {
   Check(loam_finalizer_set(thread, object, fn, nullptr, LOAM_FINALIZER_ORDERED),
         "setting a finalizer");
 }
+// kFunction() runs when the object is gone, from RunFinalizers.
+template <auto kFunction>
+void SetCleanup(const Thread& thread, void* object) {
+  const auto fn = [](loam_mutator*, loam_word, void*) { kFunction(); };
+  Check(loam_cleanup_add(thread, object, fn, 0, nullptr, nullptr),
+        "adding a cleanup");
+}
 inline void RunFinalizers(const Thread& thread) {
   size_t ran = 0;
   size_t left = 0;

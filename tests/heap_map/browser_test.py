@@ -175,7 +175,8 @@ def check_page(document, expected):
     ]:
         expect_equal(value(document, legend), expected[total], legend)
     kinds = [
-        "noscan", "slots", "headed", "headed-noscan", "bitmap", "typed", "large",
+        "noscan", "slots", "headed", "headed-noscan", "bitmap", "disposed", "typed",
+        "large",
     ]  # fmt: skip
     in_spans = sum(value(document, "bytes-" + kind) for kind in kinds)
     expect_equal(in_spans, expected["total-in-spans"], "bytes of all kinds")

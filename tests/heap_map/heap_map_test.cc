@@ -145,8 +145,8 @@ TEST_F(HeapMapTest, SpanClassesHaveTheirCells) {
   const MapReader map = Write(heap);
   // Kinds by number, as in "kinds".
   ASSERT_THAT(map.data, HasSubstr("\"kinds\":[\"noscan\",\"slots\",\"headed\","
-                                  "\"headed noscan\",\"bitmap\",\"typed\","
-                                  "\"large\"]"));
+                                  "\"headed noscan\",\"bitmap\",\"disposed\","
+                                  "\"typed\",\"large\"]"));
   std::map<uint64_t, uint64_t> in_use;
   for (const auto& [id, c] : map.classes) in_use[c.kind] += c.in_use;
   EXPECT_EQ(in_use[0], KnownHeap::kByteCells);
@@ -154,15 +154,16 @@ TEST_F(HeapMapTest, SpanClassesHaveTheirCells) {
   EXPECT_EQ(in_use[2], KnownHeap::kRare);
   EXPECT_EQ(in_use[3], KnownHeap::kLeaves);
   EXPECT_EQ(in_use[4], KnownHeap::kBitmapCells);
-  EXPECT_EQ(in_use[5], KnownHeap::kNodes + KnownHeap::kHostile);
-  EXPECT_EQ(in_use[6], 2u);
+  EXPECT_EQ(in_use[5], KnownHeap::kResources);
+  EXPECT_EQ(in_use[6], KnownHeap::kNodes + KnownHeap::kHostile);
+  EXPECT_EQ(in_use[7], 2u);
   for (const auto& [id, c] : map.classes) {
     if (c.kind == 0) {
       EXPECT_EQ(c.cell_bytes, 64u);
       EXPECT_EQ(c.spans, 2u);
       EXPECT_EQ(c.cells, 2 * kPageBytes / 64);
     }
-    if (c.kind == 6) {
+    if (c.kind == 7) {
       EXPECT_EQ(c.pages, KnownHeap::kSmallLargeBytes / kPageBytes + 1 +
                              KnownHeap::kHugeBytes / kPageBytes);
     }

@@ -21,6 +21,7 @@ class KnownHeap : public TestHeap {
   static constexpr size_t kHostile = 100;
   static constexpr size_t kRare = 3;
   static constexpr size_t kLeaves = 7;
+  static constexpr size_t kResources = 4;
   static constexpr size_t kByteCells = 256;  // of 64 bytes: two pages
   static constexpr size_t kSlotCells = 10;
   static constexpr size_t kBitmapCells = 5;
@@ -35,6 +36,11 @@ class KnownHeap : public TestHeap {
                            {{"link", 0, 1, LOAM_POINTER}}, LOAM_TYPE_HOT);
     rare = RegisterType(types(), "rare", 40, {{"link", 0, 1, LOAM_POINTER}});
     leaf = RegisterType(types(), "leaf", 16);
+    loam_type_info info = LOAM_TYPE_INFO_INIT;
+    info.name = "resource";
+    info.size = 24;
+    info.dispose = [](void*, size_t) {};
+    EXPECT_EQ(loam_type_register(types(), &info, &resource), LOAM_OK);
     // Something to free: one object of 10 MiB, below everything else.
     void* hole = loam_alloc_bytes(m(), 10 << 20);
     EXPECT_NE(hole, nullptr);
@@ -43,6 +49,7 @@ class KnownHeap : public TestHeap {
     for (size_t i = 0; i < kHostile; i++) Keep(loam_alloc(m(), hostile));
     for (size_t i = 0; i < kRare; i++) Keep(loam_alloc(m(), rare));
     for (size_t i = 0; i < kLeaves; i++) Keep(loam_alloc(m(), leaf));
+    for (size_t i = 0; i < kResources; i++) Keep(loam_alloc(m(), resource));
     for (size_t i = 0; i < kByteCells; i++) Keep(loam_alloc_bytes(m(), 64));
     for (size_t i = 0; i < kSlotCells; i++) Keep(loam_alloc_slots(m(), 4));
     const uint64_t first_word = 1;
@@ -69,7 +76,7 @@ class KnownHeap : public TestHeap {
     }
   }
 
-  const loam_type *node, *hostile, *rare, *leaf;
+  const loam_type *node, *hostile, *rare, *leaf, *resource;
   void *large, *huge;
 
  private:
