@@ -82,7 +82,8 @@ class Builder {
         random_->Percent(50) ? RandomKinds(words, false) : WeakKinds(words);
     for (uint8_t& kind : kinds) {
       const size_t draw = random_->Below(6);
-      if (draw < 2) kind = draw == 0 ? LOAM_EPHEMERON_KEY : LOAM_EPHEMERON_VALUE;
+      if (draw < 2)
+        kind = draw == 0 ? LOAM_EPHEMERON_KEY : LOAM_EPHEMERON_VALUE;
     }
     const size_t key = random_->Below(words);
     kinds[key] = LOAM_EPHEMERON_KEY;

@@ -32,7 +32,7 @@ struct Layout {
   std::vector<uint8_t> element;
   // Word 0 of the object says what its other words hold: see TaggedKind.
   bool tagged = false;
-  bool hot = false;  // LOAM_TYPE_HOT
+  bool hot = false;             // LOAM_TYPE_HOT
   bool has_weak_words = false;  // ephemeron words included
   bool is_never_cleared = false;
   // Word 0 is data that no other object has, word 1 the address of the log.

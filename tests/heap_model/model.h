@@ -73,8 +73,8 @@ struct Object {
   loam_word tag = 0;                  // word 0 of tagged layouts
   std::vector<Reference> references;  // by word
   std::vector<TinyPart> tiny;
-  bool check_tail = true;  // nothing was left behind the size
-  uint64_t reached = 0;    // number of the cycle that reached it
+  bool check_tail = true;      // nothing was left behind the size
+  uint64_t reached = 0;        // number of the cycle that reached it
   uintptr_t reached_from = 0;  // for messages; 0: a root
   // What hangs on it. Tiny objects have finalizers and so on of their own, but
   // share what becomes of the cell.

@@ -149,13 +149,13 @@ void Model::ClearObject(Object* object) {
   std::erase_if(object->map_entries,
                 [this](const MapEntry& e) { return IsDead(e.key_target); });
   for (const Record& record : object->Records()) {
-    const bool is_dead = std::any_of(
-        object->references.begin(), object->references.end(),
-        [&](const Reference& r) {
-          return r.word >= record.first && r.word < record.end &&
-                 object->KindAt(r.word) == LOAM_EPHEMERON_KEY &&
-                 IsDead(r.target);
-        });
+    const bool is_dead =
+        std::any_of(object->references.begin(), object->references.end(),
+                    [&](const Reference& r) {
+                      return r.word >= record.first && r.word < record.end &&
+                             object->KindAt(r.word) == LOAM_EPHEMERON_KEY &&
+                             IsDead(r.target);
+                    });
     if (!is_dead) continue;
     for (size_t w = record.first; w < record.end; w++) {
       const loam_word_kind kind = object->KindAt(w);

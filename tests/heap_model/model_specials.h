@@ -127,9 +127,9 @@ enum class CallKind { kFinalizer, kCleanup, kWord };
 
 struct QueuedCall {
   CallKind kind;
-  uint64_t id;         // of the registration; a word
-  uintptr_t address;   // a finalizer's
-  Object* target;      // root until it has run; or NULL
+  uint64_t id;          // of the registration; a word
+  uintptr_t address;    // a finalizer's
+  Object* target;       // root until it has run; or NULL
   loam_word value = 0;  // a cleanup's
 };
 

@@ -139,8 +139,7 @@ void Program::CheckTiny(const Object& object) {
 }
 
 void Program::CheckObject(const Object& object) {
-  if (object.layout->is_opaque ||
-      object.dispose_state == DisposeState::kDone) {
+  if (object.layout->is_opaque || object.dispose_state == DisposeState::kDone) {
     return;
   }
   if (!object.tiny.empty()) {

@@ -19,7 +19,7 @@ void Program::CreateHandle() {
     again = known->target;
     address = known->address;
   }
-  Object* object = again != nullptr ? model_.Find(again->address)
+  Object* object = again != nullptr      ? model_.Find(again->address)
                    : random_.Percent(30) ? NewUnplaced()
                                          : PickReachable();
   if (object == nullptr || failed()) return;
@@ -36,8 +36,8 @@ void Program::CreateHandle() {
     return;
   }
   for (const auto& h : model_.handles) {
-    const bool same = h->target != nullptr && h->address == address &&
-                      h->is_long == is_long;
+    const bool same =
+        h->target != nullptr && h->address == address && h->is_long == is_long;
     if (same != (h->handle == handle)) {
       Fail("handle %p of %p: another is %p of %p", static_cast<void*>(handle),
            reinterpret_cast<void*>(address), static_cast<void*>(h->handle),

@@ -12,17 +12,17 @@ void Program::StepSpecials() {
     Step step;
   };
   constexpr Choice kChoices[] = {
-      {12, &Program::AddCleanup},     {5, &Program::StopCleanup},
-      {3, &Program::Pin},             {3, &Program::Unpin},
-      {10, &Program::SetWord},        {4, &Program::RemoveWord},
-      {14, &Program::CreateHandle},   {12, &Program::AskHandle},
-      {7, &Program::DestroyHandle},   {8, &Program::CreateWatch},
-      {4, &Program::DestroyWatch},    {14, &Program::LoadWeak},
-      {6, &Program::NewEphemeron},    {2, &Program::NewEphemeronChain},
-      {3, &Program::NewMap},          {20, &Program::SetInMap},
-      {8, &Program::AskMap},          {4, &Program::RemoveFromMap},
-      {3, &Program::AddWeakRoot},     {7, &Program::LoadWeakRoot},
-      {7, &Program::StepProvider},    {2, &Program::RunFinalizers},
+      {12, &Program::AddCleanup},   {5, &Program::StopCleanup},
+      {3, &Program::Pin},           {3, &Program::Unpin},
+      {10, &Program::SetWord},      {4, &Program::RemoveWord},
+      {14, &Program::CreateHandle}, {12, &Program::AskHandle},
+      {7, &Program::DestroyHandle}, {8, &Program::CreateWatch},
+      {4, &Program::DestroyWatch},  {14, &Program::LoadWeak},
+      {6, &Program::NewEphemeron},  {2, &Program::NewEphemeronChain},
+      {3, &Program::NewMap},        {20, &Program::SetInMap},
+      {8, &Program::AskMap},        {4, &Program::RemoveFromMap},
+      {3, &Program::AddWeakRoot},   {7, &Program::LoadWeakRoot},
+      {7, &Program::StepProvider},  {2, &Program::RunFinalizers},
   };
   size_t sum = 0;
   for (const Choice& choice : kChoices) sum += choice.weight;

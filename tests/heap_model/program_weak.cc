@@ -17,14 +17,14 @@ void Program::LoadWeak() {
         object->references[random_.Below(object->references.size())];
     if (!IsStrong(object->KindAt(some.word))) word = some.word;
   }
-  const loam_word found = loam_load_weak(
-      m_, reinterpret_cast<void*>(object->address),
-      reinterpret_cast<loam_word*>(object->address) + word);
+  const loam_word found =
+      loam_load_weak(m_, reinterpret_cast<void*>(object->address),
+                     reinterpret_cast<loam_word*>(object->address) + word);
   const loam_word expected = object->Expected(word);
   if (found != expected) {
     Fail("weak word %zu of the %s at %p: %#zx, not %#zx", word,
-         object->layout->name.c_str(),
-         reinterpret_cast<void*>(object->address), found, expected);
+         object->layout->name.c_str(), reinterpret_cast<void*>(object->address),
+         found, expected);
   }
   const Reference* reference = object->Find(word);
   if (reference == nullptr) return;
@@ -71,8 +71,7 @@ void Program::NewEphemeronChain() {
       random_.Percent(50) ? favourite_ : fixed_[random_.Below(fixed_.size())];
   loam_gc_disable(m_);
   void* memory[kMaxLinks + 1];
-  const size_t count =
-      loam_alloc_many(m_, layout->type, links + 1, memory);
+  const size_t count = loam_alloc_many(m_, layout->type, links + 1, memory);
   std::vector<Object*> keys;
   for (size_t i = 0; i < count && !failed(); i++) {
     keys.push_back(Admit(memory[i], layout->prefix_bytes, *layout));
@@ -104,8 +103,8 @@ void Program::NewEphemeronChain() {
     std::swap(ephemerons[i - 1], ephemerons[random_.Below(i)]);
   }
   const size_t size = ephemerons.size() * kWord;
-  Object* all = Admit(loam_alloc_slots(m_, ephemerons.size()), size,
-                      untyped_.slots);
+  Object* all =
+      Admit(loam_alloc_slots(m_, ephemerons.size()), size, untyped_.slots);
   for (size_t i = 0; i < ephemerons.size() && all != nullptr; i++) {
     StoreSlot(all, i, MakeWord(LOAM_VALUE, ephemerons[i]), ephemerons[i]);
   }

@@ -40,8 +40,7 @@ void Program::FollowMap(Object* map) {
   for (size_t i = 0; i < 2; i++) {
     const Reference* known = map->Find(i);
     if (words[i] == (known != nullptr ? known->raw : 0)) continue;
-    Object* table =
-        AdmitFilled(reinterpret_cast<void*>(words[i]), *layouts[i]);
+    Object* table = AdmitFilled(reinterpret_cast<void*>(words[i]), *layouts[i]);
     if (table == nullptr) return;
     // The old one is left as it is, should anything lead to it.
     if (known != nullptr) table->map_entries = known->target->map_entries;
@@ -69,8 +68,7 @@ void Program::SetInMap() {
     model_.running.push_back(entry.key_target);
     model_.running.push_back(entry.value_target);
     auto* p = reinterpret_cast<void*>(map->address);
-    const loam_status status =
-        loam_weak_map_set(m_, p, entry.key, entry.value);
+    const loam_status status = loam_weak_map_set(m_, p, entry.key, entry.value);
     for (int i = 0; i < 3; i++) model_.running.pop_back();
     const bool is_bad =
         entry.key == 0 || (entry.key == kClearedWord && seed_ % 3 == 1);
@@ -81,8 +79,7 @@ void Program::SetInMap() {
     FollowMap(map);
     if (failed()) return;
     std::vector<MapEntry>* known = EntriesOf(map);
-    const auto found =
-        std::ranges::find(*known, entry.key, &MapEntry::key);
+    const auto found = std::ranges::find(*known, entry.key, &MapEntry::key);
     Count(found != known->end() ? Covered::kMapReplaced : Covered::kMapSet);
     if (found != known->end()) {
       *found = entry;

@@ -132,11 +132,10 @@ void Program::OnWeakProvider(loam_visitor* visitor, void* data) {
   }
   provider->asked = program->model_.cycles();
   std::erase_if(provider->entries, [&](const WeakProvider::Entry& entry) {
-    const int is_live =
-        entry.is_pointer
-            ? loam_weak_is_live_pointer(visitor,
-                                        reinterpret_cast<void*>(entry.raw))
-            : loam_weak_is_live(visitor, entry.raw);
+    const int is_live = entry.is_pointer
+                            ? loam_weak_is_live_pointer(
+                                  visitor, reinterpret_cast<void*>(entry.raw))
+                            : loam_weak_is_live(visitor, entry.raw);
     if ((is_live != 0) != entry.is_live) {
       program->Fail("a weak provider was told %d about %#zx", is_live,
                     entry.raw);
