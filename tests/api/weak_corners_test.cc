@@ -14,10 +14,6 @@ struct Record {
   loam_word keys[2];
   loam_word value;
 };
-struct WeakWord {
-  void* target;
-};
-
 const loam_type* RegisterRecord(loam_type_set* set) {
   return RegisterType(set, "record", sizeof(Record),
                       {LOAM_FIELD(Record, keys, LOAM_EPHEMERON_KEY),
@@ -146,16 +142,19 @@ TEST(WeakCorners, KeysThatAreNeighbours) {
 }
 
 // A weak provider that asks about an object keeps it, if weak references to it
-// are strong; and then the records alive whose key it is.
-TEST(WeakCorners, ProvidersKeepKeysThatAreNeverCleared) {
+// are strong; and with what it refers to, records alive whose key that is.
+TEST(WeakCorners, ProvidersKeepWhatIsNeverCleared) {
   TestHeap heap(Verifying());
-  void* symbol = loam_alloc(heap.m(), RegisterNeverCleared(heap.types()));
-  auto* referrer = static_cast<WeakWord*>(loam_alloc(
-      heap.m(),
-      RegisterType(heap.types(), "weak", sizeof(WeakWord),
-                   {LOAM_FIELD(WeakWord, target, LOAM_WEAK_POINTER)})));
-  heap.kept.push_back(referrer);
-  loam_store_weak(heap.m(), referrer, &referrer->target, Word(symbol));
+  Node* symbol =
+      NewNode(heap.m(), RegisterNode(heap.types(), LOAM_TYPE_NEVER_CLEARED), 1);
+  void* key = loam_alloc_bytes(heap.m(), 100);
+  loam_store_pointer(heap.m(), symbol, &symbol->left, key);
+  auto* record =
+      static_cast<Record*>(loam_alloc(heap.m(), RegisterRecord(heap.types())));
+  heap.kept.push_back(record);
+  void* value = loam_alloc_bytes(heap.m(), 100);
+  loam_store_weak(heap.m(), record, &record->keys[0], Word(key));
+  loam_store_weak(heap.m(), record, &record->value, Word(value));
   loam_root* root;
   const auto ask = [](loam_visitor* visitor, void* data) {
     EXPECT_NE(loam_weak_is_live_pointer(visitor, data), 0);
@@ -163,13 +162,11 @@ TEST(WeakCorners, ProvidersKeepKeysThatAreNeverCleared) {
   ASSERT_EQ(loam_weak_provider_add(heap.heap(), ask, symbol, "", &root),
             LOAM_OK);
   heap.Collect();
-  EXPECT_EQ(loam_load_weak(heap.m(), referrer, &referrer->target),
-            Word(symbol));
-  // Nothing but the provider.
-  loam_store_weak(heap.m(), referrer, &referrer->target, 0);
-  heap.Collect();
-  EXPECT_TRUE(loam_is_live_object(heap.heap(), symbol));
+  EXPECT_EQ(record->value, Word(value));
+  EXPECT_TRUE(loam_is_live_object(heap.heap(), value));
   ASSERT_EQ(loam_root_remove(root), LOAM_OK);
+  heap.Collect();
+  EXPECT_EQ(record->value, 0u);
 }
 
 // A record with a dead key lets go of the other key, which it has kept until
