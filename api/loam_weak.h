@@ -87,7 +87,10 @@ LOAM_API loam_status loam_weak_provider_add(loam_heap* heap,
                                             void* data, const char* name,
                                             loam_root** root);
 /* Whether the object that a LOAM_VALUE word refers to is alive; 1 also if it
- * refers to none. For weak providers. */
+ * refers to none. For weak providers. All answers of a cycle are of one moment:
+ * what an object of a type with LOAM_TYPE_NEVER_CLEARED refers to may be
+ * reported dead and live on, if a provider's question about that object is what
+ * keeps it. */
 LOAM_API int loam_weak_is_live(loam_visitor* visitor, loam_word word);
 /* The same of a plain address. */
 LOAM_API int loam_weak_is_live_pointer(loam_visitor* visitor,

@@ -60,6 +60,7 @@ bool IsNeverCleared(const Span& span, uintptr_t address) {
 }  // namespace
 
 void TraceRoots::VisitSpecials(Tracer* tracer) {
+  const bool has_never_cleared = host_->object_types().has_never_cleared();
   specials_->ForEachSpan([&](Span* span) {
     specials_->ForEach(span, [&](const Special& special) {
       switch (special.kind) {
@@ -84,7 +85,7 @@ void TraceRoots::VisitSpecials(Tracer* tracer) {
         case SpecialKind::kWeakHandle:
         case SpecialKind::kLongWeakHandle:
           // Not weak to objects of some types.
-          if (IsNeverCleared(*span, special.address)) {
+          if (has_never_cleared && IsNeverCleared(*span, special.address)) {
             tracer->EnterRoot("weak handle", nullptr);
             tracer->VisitPointer(special.address);
           }

@@ -34,7 +34,8 @@ struct Layout {
 };
 const Layout kLayouts[] = {
     {"pair",
-     {{"key", 0, 1, LOAM_EPHEMERON_KEY}, {"value", 16, 1, LOAM_EPHEMERON_VALUE}},
+     {{"key", 0, 1, LOAM_EPHEMERON_KEY},
+      {"value", 16, 1, LOAM_EPHEMERON_VALUE}},
      false,
      false},
     {"two_keys",
@@ -81,8 +82,8 @@ class EphemeronsTest
   // Records in which each of the objects keeps the next alive.
   void MakeChain(const std::vector<void*>& keys) {
     const size_t count = keys.size() - 1;
-    records_ = static_cast<Record*>(
-        loam_alloc_array(heap_.m(), records_type_, count));
+    records_ =
+        static_cast<Record*>(loam_alloc_array(heap_.m(), records_type_, count));
     ASSERT_NE(records_, nullptr);
     places_.resize(count);
     std::iota(places_.begin(), places_.end(), 0);
@@ -121,9 +122,9 @@ TEST_P(EphemeronsTest, AChainLivesFromItsFirstKeyOn) {
   if (memory() == Memory::kNone) {
     heap_.Collect();
     loam_heap_release_memory(heap_.heap());
-    ASSERT_EQ(loam_heap_set_heap_limit(heap_.heap(),
-                                       heap_.Stats().committed_bytes),
-              LOAM_OK);
+    ASSERT_EQ(
+        loam_heap_set_heap_limit(heap_.heap(), heap_.Stats().committed_bytes),
+        LOAM_OK);
   }
   keys = {all[0], records_};
   heap_.Collect();
@@ -139,8 +140,7 @@ TEST_P(EphemeronsTest, AChainLivesFromItsFirstKeyOn) {
   keys = {all[middle], records_};
   heap_.Collect();
   const bool all_die = layout().has_other_key;
-  EXPECT_EQ(heap_.Stats().live_objects,
-            all_die ? 2 : all.size() - middle + 1);
+  EXPECT_EQ(heap_.Stats().live_objects, all_die ? 2 : all.size() - middle + 1);
   for (size_t i = 0; i < count; i++) {
     const Record& record = records_[places_[i]];
     const bool lives = i >= middle && !all_die;

@@ -119,7 +119,7 @@ void Model::Close() {
       work_.pop_back();
       ReachReferences(object);
     }
-    for (size_t i = 0; i < holders_.size(); i++) ReachValues(*holders_[i]);
+    for (const Object* holder : holders_) ReachValues(*holder);
     if (work_.empty() && !ReachFibers()) return;
   }
 }

@@ -125,7 +125,6 @@ bool Program::Start() {
     return false;
   }
   for (const Layout& layout : layouts_) {
-    if (layout.hot) hot_types_++;
     if (layout.is_array()) {
       arrays_.push_back(&layout);
     } else if (layout.category != Covered::kLayoutLargeFixed) {
@@ -256,7 +255,7 @@ void Program::Miscellaneous() {
       loam_safepoint(m_);
       break;
     case 5:
-      RunnerSection();
+      if (random_.Percent(40)) RunnerSection();
       break;
     default:
       loam_heap_release_memory(heap_);

@@ -68,6 +68,7 @@ class Program {
   void Allocate();
   void AllocateFixed();
   void AllocateMany();
+  bool HasTypedSpans(const Layout& layout);
   void AllocateArray();
   void AllocateBytes();
   void AllocateSlots();
@@ -76,6 +77,8 @@ class Program {
   void ResizeBytes();
   bool RoomForLarge() const { return model_.bytes() < (3u << 20); }
   size_t ArrayBytes(bool* large);
+
+  // ---- program_admit.cc
   // Takes note of an object that was just handed out, and fills it; NULL if it
   // failed a check. `p` may be NULL after a try_ form.
   Object* Admit(void* p, size_t size, const Layout& layout,
@@ -213,7 +216,6 @@ class Program {
   std::vector<const Layout*> fixed_;
   std::vector<const Layout*> arrays_;
   const Layout* favourite_ = nullptr;  // allocated enough for typed spans
-  size_t hot_types_ = 0;
   loam_heap* heap_ = nullptr;
   loam_mutator* m_ = nullptr;
   Model model_;
