@@ -214,6 +214,7 @@ TEST(WeakMapTest, AgreesWithAMap) {
     heap.kept.assign(1, map);
     for (void* key : keys) heap.kept.push_back(key);
   };
+  update_roots();
   for (int i = 0; i < 200000; i++) {
     const size_t k = random() % keys.size();
     const auto word = reinterpret_cast<loam_word>(keys[k]);
