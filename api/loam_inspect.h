@@ -210,7 +210,7 @@ typedef int (*loam_path_fn)(const loam_path_step* step, void* data);
  * references keep nothing alive. An object that only its finalizer keeps has a
  * root of the kind "object with a finalizer".
  *
- * Stops the world while it follows the heap's references, about a tenth of a
+ * Stops the world while it follows the heap's references, about an eighth of a
  * second for a million objects. Safepoint. `object` may be an address inside
  * the object, and need not be rooted; if it is, that may well be the path.
  * Errors: LOAM_INVALID_ARGUMENT (no object lives there), LOAM_NOT_FOUND (no

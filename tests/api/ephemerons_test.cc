@@ -120,6 +120,7 @@ TEST_P(EphemeronsTest, AChainLivesFromItsFirstKeyOn) {
   ASSERT_NO_FATAL_FAILURE(MakeChain(keys));
   const std::vector<void*> all = keys;
   if (memory() == Memory::kNone) {
+    keys.push_back(records_);
     heap_.Collect();
     loam_heap_release_memory(heap_.heap());
     ASSERT_EQ(

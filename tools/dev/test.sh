@@ -20,9 +20,11 @@ run_test() {
   scratch_directory
   local start=$SECONDS opt_status=0 asan_status=0
 
-  say "1 of 2: everything, optimized"
-  run_tests opt "$DEV_SCRATCH/opt" --test_tag_filters=-slow //... ||
-    opt_status=$?
+  # The programs of the benchmarks are left to `./dev bench` and `./dev check`:
+  # each of them is compiled for several collectors.
+  say "1 of 2: the library, the example and the tests, optimized"
+  run_tests opt "$DEV_SCRATCH/opt" --test_tag_filters=-slow \
+    -- //... -//benchmarks/... //benchmarks/runner/... || opt_status=$?
 
   say "2 of 2: the tests with the address sanitizer"
   run_tests asan "$DEV_SCRATCH/asan" --build_tests_only \
