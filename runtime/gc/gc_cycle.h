@@ -175,6 +175,7 @@ class GcCycle {
   void VisitWeakProviders();
   void ClearWeak();
   void Verify();
+  uint64_t LiveRecordBytes(const CycleInfo& info);
   void TraceNeverCleared();
 
   const CycleParts parts_;
