@@ -236,14 +236,21 @@ void Sweeper::SweepAllAndWait() {
   while (!is_done()) sched_yield();
 }
 
+bool Sweeper::IsSwept(const Span& span) const {
+  const SweepState state =
+      SweepStateOf(span.sweepgen.load(std::memory_order_acquire), generation());
+  return state == SweepState::kSwept || state == SweepState::kCached;
+}
+
 void Sweeper::EnsureSwept(Span* span) {
+  // Mostly it is. No generation begins while the caller is between safepoints,
+  // so this needs none of the care that sweeping does.
+  if (IsSwept(*span)) return;
   for (;;) {
     {
       const ActiveSweep active(&active_);
+      if (IsSwept(*span)) return;
       const uint32_t generation = this->generation();
-      const SweepState state = SweepStateOf(
-          span->sweepgen.load(std::memory_order_acquire), generation);
-      if (state == SweepState::kSwept || state == SweepState::kCached) return;
       SweepToken token = active ? SweepToken::TryAcquire(span, generation)
                                 : SweepToken::None(generation);
       if (token) {

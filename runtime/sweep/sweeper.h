@@ -84,7 +84,8 @@ class Sweeper {
   uint64_t swept_pages() const { return active_.swept_pages(); }
   ActiveSweeps* active() { return &active_; }
 
-  // Returns when the span is swept. The caller keeps an object of it alive.
+  // Returns when the span is swept. The caller runs in the heap, between two
+  // safepoints; the span is or was in use in this generation.
   void EnsureSwept(Span* span);
 
   // Makes the shape's central list known, before it gets its first span.
@@ -105,6 +106,7 @@ class Sweeper {
   void ResetAfterFork() { registry_mutex_.ResetAfterFork(); }
 
  private:
+  bool IsSwept(const Span& span) const;
   uint64_t ChargedBytes() const {
     return counters_->ChargedBytes(page_heap_->record_bytes()->Get());
   }
