@@ -206,7 +206,7 @@ loam_status loam_weak_map_get(loam_mutator* m, void* map, loam_word key,
   if (call.IsEmpty(key)) return call.RefuseKey();
   RequireNonNull(value, "loam_weak_map_get", "value");
   const Entry* entry = call.Find(key);
-  if (entry == nullptr) return call.NotFound();
+  if (entry == nullptr) return MapCall::NotFound();
   *value = entry->value;
   return LOAM_OK;
 }
@@ -215,7 +215,7 @@ loam_status loam_weak_map_remove(loam_mutator* m, void* map, loam_word key) {
   const MapCall call(m, map, "loam_weak_map_remove");
   if (call.IsEmpty(key)) return call.RefuseKey();
   Entry* entry = call.Find(key);
-  if (entry == nullptr) return call.NotFound();
+  if (entry == nullptr) return MapCall::NotFound();
   call.SetWords(entry, 0, 0);
   return LOAM_OK;
 }
