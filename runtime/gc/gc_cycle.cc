@@ -119,7 +119,7 @@ void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns,
   CycleMeasurement measurement = {};
   measurement.live_bytes = info.live_bytes;
   measurement.external_bytes = parts_.counters->external_bytes.Get();
-  measurement.record_bytes = LiveRecordBytes(info);
+  measurement.record_bytes = parts_.specials->PredictRecordBytes();
   measurement.committed_bytes = parts_.ledger->committed();
   // No collection makes manual pages fewer.
   measurement.heap_page_bytes =
@@ -146,18 +146,6 @@ void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns,
   }
   phase_.store(GcPhase::kOff, std::memory_order_relaxed);
   parts_.host->CycleEnds(info);
-}
-
-// Of the records of specials, those that will be left when everything is swept.
-// Whose objects are dead is known then; until then they are taken to have died
-// as the others did. Counting them all would let a heap grow without end whose
-// objects have cleanups and die.
-uint64_t GcCycle::LiveRecordBytes(const CycleInfo& info) {
-  const uint64_t bytes = parts_.page_heap->record_bytes()->Get();
-  if (info.live_bytes >= info.live_bytes_before) return bytes;
-  return static_cast<uint64_t>(static_cast<double>(bytes) *
-                               static_cast<double>(info.live_bytes) /
-                               static_cast<double>(info.live_bytes_before));
 }
 
 // What was handed out since the last cycle is allocated; what was marked is the

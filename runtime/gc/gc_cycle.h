@@ -175,7 +175,6 @@ class GcCycle {
   void VisitWeakProviders();
   void ClearWeak();
   void Verify();
-  uint64_t LiveRecordBytes(const CycleInfo& info);
   void TraceNeverCleared();
 
   const CycleParts parts_;

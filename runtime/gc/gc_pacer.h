@@ -33,7 +33,7 @@ struct PacerOptions {
 struct CycleMeasurement {
   uint64_t live_bytes;  // marked
   uint64_t external_bytes;
-  uint64_t record_bytes;     // of finalizers
+  uint64_t record_bytes;     // of specials, after sweeping
   uint64_t committed_bytes;  // everything, after the cycle
   uint64_t heap_page_bytes;  // of which pages of spans and free pages
   uint64_t pause_ns;

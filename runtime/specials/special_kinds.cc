@@ -34,7 +34,7 @@ Status SpecialTable::ClearFinalizer(Span* span, uintptr_t object) {
   if (found == nullptr) return Status::kNotFound;
   finalizers_set_.Subtract(1);
   if (found->is_unordered) unordered_set_.Subtract(1);
-  FreeRecord(found);
+  pool_.Give(found);
   return Status::kOk;
 }
 
@@ -68,7 +68,7 @@ Status SpecialTable::Unpin(Span* span, uintptr_t object) {
     if (--pin->pin_count > 0) return Status::kOk;
     last = Remove(span, {object, SpecialKind::kPin});
   }
-  FreeRecord(last);
+  pool_.Give(last);
   pinned_objects_.Subtract(1);
   return Status::kOk;
 }
@@ -96,7 +96,7 @@ Status SpecialTable::RemoveCleanup(Span* span, uintptr_t object,
     found = Remove(span, {object, SpecialKind::kCleanup, serial});
   }
   if (found == nullptr) return Status::kNotFound;
-  FreeRecord(found);
+  pool_.Give(found);
   cleanups_set_.Subtract(1);
   return Status::kOk;
 }
@@ -141,7 +141,7 @@ Status SpecialTable::RemoveWord(Span* span, uintptr_t object,
   }
   if (found == nullptr) return Status::kNotFound;
   *word = found->embedder.word;
-  FreeRecord(found);
+  pool_.Give(found);
   return Status::kOk;
 }
 
@@ -232,7 +232,7 @@ void SpecialTable::GiveWeakHandle(Span* span, WeakHandle* handle) {
     }
   }
   if (last == nullptr) return;
-  FreeRecord(last);
+  pool_.Give(last);
   pool_.GiveHandle(handle);
   weak_handles_.Subtract(1);
 }
@@ -247,7 +247,7 @@ void SpecialTable::GiveWatch(Span* span, WeakHandle* watch) {
           WatchKey(watch->address.load(std::memory_order_relaxed), watch));
     }
     if (found != nullptr) {
-      FreeRecord(found);
+      pool_.Give(found);
       DropReference(watch);
     }
   }

@@ -83,7 +83,9 @@ bool AnyFinalizer(const Special* first, uintptr_t cell_end) {
 }  // namespace
 
 void SpecialTable::Queue(Due* due) {
+  uint64_t queued_bytes = 0;
   for (Special* s = due->queue(); s != nullptr; s = s->next) {
+    queued_bytes += RecordBytes(*s);
     if (s->kind == SpecialKind::kFinalizer) {
       finalizers_set_.Subtract(1);
       if (s->is_unordered) unordered_set_.Subtract(1);
@@ -91,15 +93,19 @@ void SpecialTable::Queue(Due* due) {
       cleanups_set_.Subtract(1);
     }
   }
+  queued_bytes_.Add(queued_bytes);
+  died_bytes_.Add(queued_bytes);
   if (due->queue() != nullptr) queue_.Push(due->queue(), due->count());
   while (Special* special = due->TakeFree()) {
+    // A watch that has seen what it waited for has not died, but goes as well.
+    died_bytes_.Add(RecordBytes(*special));
     if (special->kind == SpecialKind::kWatch) {
       DropReference(special->handle);
     } else if (special->kind == SpecialKind::kProfile) {
       heap_profile_.CountFreed(special->profile.bucket,
                                special->profile.objects);
     }
-    FreeRecord(special);
+    pool_.Give(special);
   }
 }
 
@@ -176,6 +182,19 @@ void SpecialTable::SweepSpecials(Span* span) {
     FreeIndexIfEmpty(span);
   }
   Queue(&due);
+}
+
+uint64_t SpecialTable::PredictRecordBytes() {
+  const uint64_t queued = queued_bytes_.Get();
+  const uint64_t listed = page_heap_->record_bytes()->Get() - queued;
+  const uint64_t died = died_bytes_.Get() - died_at_marking_;
+  const double survival = died < listed_at_marking_
+                              ? 1 - static_cast<double>(died) /
+                                        static_cast<double>(listed_at_marking_)
+                              : (listed_at_marking_ == 0 ? 1 : 0);
+  listed_at_marking_ = listed;
+  died_at_marking_ += died;
+  return queued + static_cast<uint64_t>(static_cast<double>(listed) * survival);
 }
 
 bool SpecialTable::QueueUnordered() {

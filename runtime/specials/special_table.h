@@ -107,6 +107,13 @@ class SpecialTable {
   // of all dead objects are cleared here: afterwards some look alive.
   bool QueueUnordered();
 
+  // The world is stopped, and a marking over: how many bytes of records will be
+  // there when everything is swept. Which objects are dead is known then; until
+  // then as many records are taken to go as went after the last marking. What
+  // waits on the queue stays until somebody runs it. (Counting all records
+  // would let a heap grow without end whose objects have cleanups and die.)
+  uint64_t PredictRecordBytes();
+
   // The heap is about to go: queues every finalizer, cleanup and embedder's
   // record that is left, whether its object is alive or not; finalizers come
   // newest first if they are unordered. No mutator is running.
@@ -125,7 +132,10 @@ class SpecialTable {
   void ForEachSpan(Visit&& visit);
 
   // Gives back a record that was taken off the queue.
-  void FreeRecord(Special* special) { pool_.Give(special); }
+  void FreeRecord(Special* special) {
+    queued_bytes_.Subtract(RecordBytes(*special));
+    pool_.Give(special);
+  }
 
   FinalizerQueue* finalizer_queue() { return &queue_; }
   HeapProfile* heap_profile() { return &heap_profile_; }
@@ -137,6 +147,10 @@ class SpecialTable {
 
  private:
   class Due;
+
+  static uint64_t RecordBytes(const Special& special) {
+    return SpecialBytes(special.height, special.has_extra);
+  }
 
   // Makes a record; what belongs to its kind is set by set(special) before it
   // goes into the list. kWrongState if there is one with this key,
@@ -168,6 +182,13 @@ class SpecialTable {
   PageHeap* const page_heap_;
   SpecialPool pool_;
   FinalizerQueue queue_;
+  // Of records on the queue, and being run; of those that their objects' death
+  // has taken off lists, since the heap was created.
+  Counter queued_bytes_;
+  Counter died_bytes_;
+  // At the last marking; the world's stopper only.
+  uint64_t listed_at_marking_ = 0;
+  uint64_t died_at_marking_ = 0;
   // Relaxed: only has to differ from call to call.
   std::atomic<uint64_t> next_serial_{1};
   HeapProfile heap_profile_;
