@@ -6,6 +6,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/call_stack.h"
 #include "runtime/runtime.h"
+#include "runtime/young_samples.h"
 
 namespace loam {
 namespace {
@@ -82,28 +83,32 @@ SamplingCountdown DrawCountdown(Mutator* m, uint64_t rate) {
 
 }  // namespace
 
+namespace {
+
+// Takes as many of `count` cells as lie before one with a sample point.
+size_t CountDown(SamplingCountdown* countdown, size_t cell_bytes,
+                 size_t count) {
+  const uint64_t bytes = SamplingRate::RateOf(*countdown);
+  if (bytes <= count * cell_bytes) count = (bytes - 1) / cell_bytes;
+  *countdown -= count * cell_bytes;
+  return count;
+}
+
+}  // namespace
+
 size_t CellsBeforeSampleSlow(Mutator* m, uint64_t rate,
                              SamplingCountdown* countdown, const CellRun& cells,
                              bool take) {
   if ((*countdown ^ rate) >> SamplingRate::kGenerationShift != 0) {
     *countdown = DrawCountdown(m, rate);
   }
-  const uint64_t bytes = SamplingRate::RateOf(*countdown);
-  const size_t all_bytes = cells.count * cells.cell_bytes;
-  if (bytes > all_bytes) {
-    *countdown -= all_bytes;
-    return cells.count;
-  }
-  if (const size_t before = (bytes - 1) / cells.cell_bytes; before > 0) {
-    *countdown -= before * cells.cell_bytes;
-    return before;
-  }
-  if (!take) return 0;
+  const size_t before = CountDown(countdown, cells.cell_bytes, cells.count);
+  if (before > 0 || !take) return before;
   m->sampled_span = cells.span;
   m->sampled_cell = cells.first;
   m->sampled_at_rate = SamplingRate::RateOf(rate);
   *countdown = DrawCountdown(m, rate);
-  return 1;
+  return 1 + CountDown(countdown, cells.cell_bytes, cells.count - 1);
 }
 
 void SampleLarge(Mutator* m, Span* span) {
@@ -135,8 +140,6 @@ __attribute__((noinline)) void RecordSample(Mutator* m) {
     known = CaptureNativeFrames(m, profiled, &stack);
   }
 
-  SpecialTable* specials = runtime->specials();
-  HeapProfile* profile = specials->heap_profile();
   double objects;
   if (known != nullptr && known->sampled_at_rate == m->sampled_at_rate) {
     objects = known->objects;
@@ -147,21 +150,17 @@ __attribute__((noinline)) void RecordSample(Mutator* m) {
       known->objects = objects;
     }
   }
+  HeapProfile* profile = runtime->specials()->heap_profile();
   ProfileBucket* bucket;
   if (known != nullptr && known->bucket != nullptr &&
       stack.embedder_frames == 0) {
     bucket = known->bucket;
-    profile->CountAllocatedIn(bucket, objects);
   } else {
-    bucket = profile->CountAllocated(stack, profiled, objects);
+    bucket = profile->BucketOf(stack, profiled);
     if (known != nullptr && stack.embedder_frames == 0) known->bucket = bucket;
   }
-  if (bucket != nullptr &&
-      specials->AddProfile(span, cell, bucket, objects) == Status::kOk) {
-    return;
-  }
-  if (bucket != nullptr) profile->CountDropped(bucket, objects);
-  profile->CountLost();
+  if (bucket == nullptr) return profile->CountLost();
+  AddYoungSample(m, {span, cell, bucket, objects});
 }
 
 }  // namespace loam

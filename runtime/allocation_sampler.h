@@ -76,7 +76,7 @@ class Exponentials {
   }
 
  private:
-  static constexpr uint32_t kBatch = 8;
+  static constexpr uint32_t kBatch = 32;
   void Refill();
 
   uint64_t state_ = 0;  // 0 before the first
@@ -97,9 +97,9 @@ struct CellRun {
 };
 // How many cells of it a cursor with this countdown, which is moved on by them,
 // takes as its run: all, or those before one with a sample point. If that is
-// the first, `take` says whether it is taken now, alone, and RecordSample is
-// called when its object is complete; otherwise there are none. `rate` is the
-// heap's, and not 0.
+// the first, `take` says whether the run begins with it all the same, and
+// RecordSample is called when its object is complete; otherwise there are none.
+// `rate` is the heap's, and not 0.
 inline size_t CellsBeforeSample(Mutator* m, uint64_t rate,
                                 SamplingCountdown* countdown,
                                 const CellRun& cells, bool take);

@@ -4,8 +4,8 @@
 // indexed by span class: allocation cursors, whose offsets are ABI, and the
 // cached spans that go with them. Both are committed where they are used and
 // read as zeroes elsewhere, so that an unused cursor is empty. Behind them is
-// what the heap profile remembers of call stacks, committed by the first
-// sample.
+// what the heap profile remembers of call stacks, and samples that no marking
+// has seen, committed by the first sample.
 //
 // Owned by the thread that uses it. While the world is stopped, the collector
 // flushes its cursors and takes its spans.
@@ -24,6 +24,7 @@
 #include "runtime/heap/metadata_allocator.h"
 #include "runtime/heap/page_cache.h"
 #include "runtime/span_class.h"
+#include "runtime/young_samples.h"
 
 namespace loam {
 
@@ -85,13 +86,16 @@ struct Mutator {
   char name[32];
   // The heap profile: the countdown of large objects; the cell of the object
   // being allocated, if it is to be sampled (otherwise the span is NULL), and
-  // the rate that has chosen it; random numbers; and call stacks.
+  // the rate that has chosen it; random numbers; call stacks; and the samples
+  // that no marking has seen. Both last are NULL until they are committed.
   SamplingCountdown large_sampling;
   Span* sampled_span;
   uintptr_t sampled_cell;
   uint64_t sampled_at_rate;
   Exponentials exponentials;
-  KnownCalls* known_calls;  // NULL: not committed yet
+  KnownCalls* known_calls;
+  YoungSample* young_samples;
+  uint32_t young_sample_count;
   // What new spans are made of. Given back at each cycle, and before the
   // mutator goes.
   HeapCache heap_cache;
@@ -105,7 +109,10 @@ constexpr size_t kCachedTableOffset =
     kCursorTableOffset + kSpanClassCount * sizeof(AllocationCursor);
 constexpr size_t kKnownCallsOffset = AlignUp(
     kCachedTableOffset + kSpanClassCount * sizeof(CachedSpan), kOsPageBytes);
-constexpr size_t kMutatorRegionBytes = kKnownCallsOffset + sizeof(KnownCalls);
+constexpr size_t kYoungSamplesOffset =
+    AlignUp(kKnownCallsOffset + sizeof(KnownCalls), kOsPageBytes);
+constexpr size_t kYoungSamplesBytes = kMaxYoungSamples * sizeof(YoungSample);
+constexpr size_t kMutatorRegionBytes = kYoungSamplesOffset + kYoungSamplesBytes;
 static_assert(sizeof(Mutator) <= kCursorTableOffset);
 
 // Where the cursor of the first registered type lies.

@@ -88,6 +88,7 @@ Status Runtime::Detach(Mutator* m, ErrorMessage* message) {
   }
   EndFreshObjects(m);
   FlushCursorsOf(m);
+  AttachYoungSamples(m);
   ReleaseCachesOf(m, CountTypes::kNo);
   roots_.ReleaseMutator(&m->roots);
   safepoints_.Detach(&m->safepoint);
@@ -298,6 +299,7 @@ void Runtime::ResetAfterFork(Mutator* m) {
       cycle_.Enable();
     }
     FlushCursorsOf(gone);
+    AttachYoungSamples(gone);
     ReleaseCachesOf(gone, CountTypes::kNo);
     roots_.ReleaseMutator(&gone->roots);
     DestroyMutator(gone);

@@ -272,6 +272,11 @@ void Runtime::FlushCursors() {
   });
 }
 
+void Runtime::ResolveSamples() {
+  safepoints_.ForEachMutator(
+      [](SafepointState* state) { ResolveYoungSamples(MutatorOf(state)); });
+}
+
 void Runtime::ReleaseCaches() {
   safepoints_.ForEachMutator([this](SafepointState* state) {
     ReleaseCachesOf(MutatorOf(state), CountTypes::kYes);

@@ -274,6 +274,7 @@ class Runtime final : private CycleHost {
   // CycleHost
   const TypeSet& object_types() const override { return *types_; }
   void FlushCursors() override;
+  void ResolveSamples() override;
   void ReleaseCaches() override;
   void VisitMutators(Tracer* tracer) override;
   void CycleBegins(const CycleInfo& info) override;

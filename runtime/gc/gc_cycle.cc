@@ -106,6 +106,7 @@ void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns,
   parts_.roots->RemoveUnvisitedFibers();
   // Before sweepers may begin to count what this marking has found dead.
   parts_.specials->heap_profile()->EndMarking();
+  parts_.host->ResolveSamples();
   parts_.sweeper->NextGeneration();
   info.live_bytes = marker_->marked_bytes();
   info.live_objects = marker_->marked_objects();

@@ -74,6 +74,9 @@ class CycleHost {
   // Every mutator's spans get their exact free_index, and its cursors become
   // empty.
   virtual void FlushCursors() = 0;
+  // A marking is over, and nobody sweeps yet: what it says of samples that are
+  // new is counted.
+  virtual void ResolveSamples() = 0;
   // Every cached span, stale now, goes back.
   virtual void ReleaseCaches() = 0;
   virtual void VisitMutators(Tracer* tracer) = 0;

@@ -124,30 +124,17 @@ void HeapProfile::Advance(ProfileBucket* bucket) {
   bucket->cycle = now;
 }
 
-ProfileBucket* HeapProfile::CountAllocated(const CallStack& stack,
-                                           const ProfiledCell& cell,
-                                           double objects) {
+ProfileBucket* HeapProfile::BucketOf(const CallStack& stack,
+                                     const ProfiledCell& cell) {
   const MutexLock lock(&mutex_);
-  ProfileBucket* bucket = FindOrAdd(stack, cell);
-  if (bucket == nullptr) return nullptr;
-  Advance(bucket);
-  bucket->waiting[1].allocated_samples++;
-  bucket->waiting[1].allocated_objects += objects;
-  return bucket;
+  return FindOrAdd(stack, cell);
 }
 
-void HeapProfile::CountAllocatedIn(ProfileBucket* bucket, double objects) {
+void HeapProfile::CountAllocated(ProfileBucket* bucket, double objects) {
   const MutexLock lock(&mutex_);
   Advance(bucket);
   bucket->waiting[1].allocated_samples++;
   bucket->waiting[1].allocated_objects += objects;
-}
-
-void HeapProfile::CountDropped(ProfileBucket* bucket, double objects) {
-  const MutexLock lock(&mutex_);
-  Advance(bucket);
-  bucket->waiting[1].allocated_samples--;
-  bucket->waiting[1].allocated_objects -= objects;
 }
 
 void HeapProfile::CountFreed(ProfileBucket* bucket, double objects) {
@@ -155,6 +142,18 @@ void HeapProfile::CountFreed(ProfileBucket* bucket, double objects) {
   Advance(bucket);
   bucket->waiting[0].freed_samples++;
   bucket->waiting[0].freed_objects += objects;
+}
+
+void HeapProfile::CountYoung(ProfileBucket* bucket, double objects, bool died) {
+  const MutexLock lock(&mutex_);
+  Advance(bucket);
+  // It was to be told at the moment after the last marking.
+  ProfileCounts* counts = &bucket->waiting[0];
+  counts->allocated_samples++;
+  counts->allocated_objects += objects;
+  if (!died) return;
+  counts->freed_samples++;
+  counts->freed_objects += objects;
 }
 
 size_t HeapProfile::bucket_count() {

@@ -120,19 +120,18 @@ class HeapProfile {
   HeapProfile(const HeapProfile&) = delete;
   HeapProfile& operator=(const HeapProfile&) = delete;
 
-  // A sampled object has been allocated; it stands for `objects`. Its bucket;
-  // NULL when out of memory: then nothing is counted.
-  ProfileBucket* CountAllocated(const CallStack& stack,
-                                const ProfiledCell& cell, double objects)
+  // Where samples of this stack and cell are counted; NULL when out of memory.
+  ProfileBucket* BucketOf(const CallStack& stack, const ProfiledCell& cell)
       LOAM_EXCLUDES(mutex_);
-  // The same, in a bucket known from before.
-  void CountAllocatedIn(ProfileBucket* bucket, double objects)
+  // A sampled object has been allocated; it stands for `objects`.
+  void CountAllocated(ProfileBucket* bucket, double objects)
       LOAM_EXCLUDES(mutex_);
-  // Takes that back: there is no memory for the object's record.
-  void CountDropped(ProfileBucket* bucket, double objects)
-      LOAM_EXCLUDES(mutex_);
-  // The object's death has been found by the last marking.
+  // Its death has been found by the last marking.
   void CountFreed(ProfileBucket* bucket, double objects) LOAM_EXCLUDES(mutex_);
+  // Counts in hindsight one that was allocated between the last marking and the
+  // one before, and with it, if so, its death, found by the last.
+  void CountYoung(ProfileBucket* bucket, double objects, bool died)
+      LOAM_EXCLUDES(mutex_);
   // Samples that there was no memory for.
   void CountLost() { lost_samples_.Add(1); }
   uint64_t lost_samples() const { return lost_samples_.Get(); }

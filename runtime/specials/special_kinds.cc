@@ -154,6 +154,12 @@ Status SpecialTable::AddProfile(Span* span, uintptr_t object,
              [&](Special* special) { special->profile = {bucket, objects}; });
 }
 
+bool SpecialTable::WillDie(Span* span, uintptr_t cell) {
+  if (span->IsMarked(span->CellIndex(cell))) return false;
+  const SpinLockHolder lock(&span->specials_lock);
+  return span->specials == nullptr;
+}
+
 // ---- Weak handles and watches
 
 namespace {

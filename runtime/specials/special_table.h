@@ -82,6 +82,11 @@ class SpecialTable {
   // bucket. kOutOfMemory.
   Status AddProfile(Span* span, uintptr_t cell, ProfileBucket* bucket,
                     double objects);
+  // The world is stopped, a marking over, and the span not swept since: whether
+  // the object is certain to be dead then. Sweeping keeps one that is not
+  // marked but has a finalizer; this only asks whether any of its span could
+  // have.
+  bool WillDie(Span* span, uintptr_t cell);
 
   // Called by the span's sweeper before it looks at mark bits: every unmarked
   // object with a finalizer is marked, so that it lives for one more cycle, and

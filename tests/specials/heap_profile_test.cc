@@ -29,7 +29,9 @@ class HeapProfileTest : public testing::Test {
     profile_.BeginSweeping();
   }
   ProfileBucket* Allocate(uintptr_t innermost, double objects = 1) {
-    return profile_.CountAllocated(StackOf(innermost), kCell, objects);
+    ProfileBucket* bucket = profile_.BucketOf(StackOf(innermost), kCell);
+    if (bucket != nullptr) profile_.CountAllocated(bucket, objects);
+    return bucket;
   }
   // Summed over all buckets.
   ProfileCounts Read(uint64_t moment) {
@@ -58,14 +60,14 @@ TEST_F(HeapProfileTest, EqualStacksShareABucket) {
   CallStack other = StackOf(10);
   other.embedder_frames = 1;
   other.native_frames = 0;
-  EXPECT_NE(profile_.CountAllocated(other, kCell, 1), a);
+  EXPECT_NE(profile_.BucketOf(other, kCell), a);
   // Sizes and types have buckets of their own.
   ProfiledCell larger = kCell;
   larger.cell_bytes = 128;
-  EXPECT_NE(profile_.CountAllocated(StackOf(10), larger, 1), a);
+  EXPECT_NE(profile_.BucketOf(StackOf(10), larger), a);
   ProfiledCell slots = kCell;
   slots.object = ProfiledObject::kSlots;
-  EXPECT_NE(profile_.CountAllocated(StackOf(10), slots, 1), a);
+  EXPECT_NE(profile_.BucketOf(StackOf(10), slots), a);
   EXPECT_EQ(profile_.bucket_count(), 5u);
 }
 
@@ -118,14 +120,22 @@ TEST_F(HeapProfileTest, AStaleMomentIsNotTold) {
   EXPECT_EQ(Read(0).allocated_samples, 1u) << "what is over is over";
 }
 
-TEST_F(HeapProfileTest, ADroppedSampleLeavesNothing) {
-  ProfileBucket* bucket = Allocate(1, 3);
-  profile_.CountDropped(bucket, 3);
-  for (int i = 0; i < 3; i++) {
-    EXPECT_EQ(ReadSwept().allocated_samples, 0u);
-    EXPECT_EQ(ReadSwept().allocated_objects, 0);
-    Collect();
-  }
+TEST_F(HeapProfileTest, WhatIsCountedInHindsightIsToldAsIfItHadBeenAtOnce) {
+  ProfileBucket* bucket = Allocate(1);
+  Collect();
+  profile_.CountFreed(bucket, 1);
+  // Two are allocated, and not counted until the marking that finds one dead.
+  EXPECT_EQ(ReadSwept().allocated_samples, 1u);
+  profile_.EndMarking();
+  profile_.CountYoung(bucket, 2.5, /*died=*/true);
+  profile_.CountYoung(bucket, 4, /*died=*/false);
+  EXPECT_EQ(ReadUnswept().allocated_samples, 1u);
+  EXPECT_EQ(ReadUnswept().freed_samples, 1u);
+  profile_.BeginSweeping();
+  EXPECT_EQ(ReadSwept().allocated_samples, 3u);
+  EXPECT_EQ(ReadSwept().allocated_objects, 7.5);
+  EXPECT_EQ(ReadSwept().freed_samples, 2u);
+  EXPECT_EQ(ReadSwept().freed_objects, 3.5);
 }
 
 // Against a model that remembers each object: at any moment, what is told of a
