@@ -166,13 +166,12 @@ void* loam_alloc_immortal(loam_mutator* m, const loam_type* type) {
   void* object = loam_alloc_slow(m, type);
   if (object == nullptr) return nullptr;
   // No safepoint lies between: the object needs no root yet.
-  RootSet* roots = mutator->runtime->roots();
-  if (!roots->AddImmortal(Address(object)) &&
-      (mutator->runtime->ReleaseMemory() == 0 ||
-       !roots->AddImmortal(Address(object)))) {
+  Runtime* runtime = mutator->runtime;
+  if (!runtime->WithFreePages(
+          [&] { return runtime->roots()->AddImmortal(Address(object)); })) {
     ErrorMessage message;
     message.Format("loam_alloc_immortal: out of memory for the root's record");
-    (void)Report(mutator->runtime, Status::kOutOfMemory, message);
+    (void)Report(runtime, Status::kOutOfMemory, message);
     return nullptr;
   }
   return object;

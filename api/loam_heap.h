@@ -79,11 +79,13 @@ typedef struct loam_cycle_info {
 } loam_cycle_info;
 
 /* Callbacks. None may allocate on this heap or take a lock that is held across
- * an allocation. Exceptions must not leave them. Inside an allocation may run:
- * these; when it collects, root providers, trace and decode functions; the
- * `wake` function of loam_finalizers_on_ready; and profile.frames. Nothing else
- * of the embedder's.
- */
+ * an allocation. Exceptions must not leave them.
+ *
+ * Of the embedder's functions, inside an allocation may run: these; when it
+ * collects, root providers, weak providers, trace and decode functions; when it
+ * sweeps, dispose functions of types without LOAM_TYPE_DISPOSE_QUEUED; the
+ * `wake` function of loam_finalizers_on_ready; and profile.frames. Finalizers,
+ * cleanups, died callbacks and queued dispose functions never do. */
 typedef struct loam_callbacks {
   /* No memory, even after a full collection: free something and return nonzero
    * to try once more, or 0 to let the allocation return NULL. May leave by
@@ -121,7 +123,8 @@ typedef struct loam_options {
   uint32_t gc_percent; /* growth policy. LOAM_GC_PERCENT */
   uint64_t
       minimum_heap_bytes; /* the trigger is never below. LOAM_MINIMUM_HEAP */
-  /* Fixed policy: of objects and records of finalizers. LOAM_FIXED_HEAP */
+  /* Fixed policy: of objects and of records that hang on them
+   * (loam_specials.h). LOAM_FIXED_HEAP */
   uint64_t fixed_heap_size;
   /* Hard: committed bytes, metadata included, never exceed it; at least 1 MiB,
    * or 0: none. Not counted are the type set, a page per thread, the workers,
@@ -154,8 +157,8 @@ typedef struct loam_options {
   uint32_t trace; /* of loam_trace. LOAM_TRACE=gc,scavenge */
   /* Nonzero: loam_heap_destroy runs what is left: what is queued, and the
    * finalizers, cleanups and callbacks of all objects, alive or not, on its
-   * thread, with a mutator of its own. Those that callbacks set meanwhile run
-   * too, eight times over. LOAM_FINALIZE_AT_DESTROY */
+   * thread, with a mutator of its own. What callbacks set meanwhile runs in
+   * another round, of which there are eight. LOAM_FINALIZE_AT_DESTROY */
   uint32_t finalize_at_destroy;
 
   /* Free memory that a heap keeps: so many percent over what the next
@@ -168,7 +171,8 @@ typedef struct loam_options {
    * loam_heap_release_memory is called. Otherwise a heap of some mebibytes
    * starts a thread, unless it has a platform, after the first collection that
    * leaves something to do. The thread takes no signals, and calls nothing of
-   * yours but the log callback and the function of loam_finalizers_on_ready.
+   * yours but the log callback, the function of loam_finalizers_on_ready, and
+   * dispose functions of types without LOAM_TYPE_DISPOSE_QUEUED.
    * LOAM_BACKGROUND=0 */
   uint32_t no_background;
   /* Nonzero: the heap lies at a random address, up to 256 GiB above the default

@@ -66,7 +66,8 @@ LOAM_API void loam_visit_name(loam_visitor* visitor, const char* name);
 /* ---- Frames ------------------------------------------------------------ */
 
 /* What the slots of a frame hold: `kinds` has one loam_word_kind per slot;
- * NULL: all are `uniform_kind`. */
+ * NULL: all are `uniform_kind`. Slots of a frame keep alive what they refer to,
+ * or are LOAM_DATA: there are no weak ones. */
 typedef struct loam_frame_map {
   uint32_t count;
   uint32_t uniform_kind;

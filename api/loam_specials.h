@@ -8,8 +8,9 @@
  * returned.
  *
  * All functions here: LOAM_INVALID_ARGUMENT if no object lives at `object`,
- * LOAM_OUT_OF_MEMORY if there is none for the record (32 to 64 bytes; records
- * count as part of the heap). They are not safepoints unless they say so, and
+ * LOAM_OUT_OF_MEMORY if there is none for the record (32 to 112 bytes, most of
+ * them at most 64, and 24 more for a weak handle or watch; records count as
+ * part of the heap). They are not safepoints unless they say so, and
  * may be called on any object by any thread, also while others sweep.
  *
  * What happens when an object dies, in this order:
@@ -71,7 +72,8 @@ LOAM_API loam_status loam_finalizers_run(loam_mutator* m, size_t max,
 /* `wake` is called when something is queued and nothing was, on the thread that
  * sweeps (the heap's own perhaps, or a platform's), perhaps while the world is
  * stopped: it must not call loam, nor take a lock that anybody holds across a
- * call of loam. NULL to stop. */
+ * call of loam. NULL to stop. Waits for a call of the function that was set
+ * before, if one is under way: not from within it. */
 LOAM_API void loam_finalizers_on_ready(loam_heap* heap,
                                        void (*wake)(void* data), void* data);
 
@@ -182,7 +184,7 @@ LOAM_API loam_status loam_special_kind_create(loam_heap* heap,
 /* Sets or replaces the object's word of the kind. */
 LOAM_API loam_status loam_special_set(loam_mutator* m, void* object,
                                       loam_special_kind* kind, loam_word word);
-/* LOAM_NOT_FOUND if it has none. */
+/* LOAM_NOT_FOUND, without a message, if it has none. */
 LOAM_API loam_status loam_special_get(loam_mutator* m, void* object,
                                       const loam_special_kind* kind,
                                       loam_word* word);

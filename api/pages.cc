@@ -34,12 +34,10 @@ loam_status loam_pages_allocate(loam_heap* heap, size_t bytes, size_t alignment,
   uintptr_t address = 0;
   if (bytes <= kMaxBytes) {
     const size_t count = DivideRoundingUp(bytes, kPageBytes);
-    const auto allocate = [&] {
+    address = runtime->WithFreePages([&] {
       return runtime->page_heap()->AllocateManual(
           count, std::max(alignment, kPageBytes), ManualUse::kEmbedder);
-    };
-    address = allocate();
-    if (address == 0 && runtime->ReleaseMemory() > 0) address = allocate();
+    });
   }
   if (address == 0) {
     ErrorMessage message;

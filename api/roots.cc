@@ -1,4 +1,5 @@
-// Roots, providers, frames, handles, globals, unwinding, fibers.
+// Roots, providers (weak ones too), frames, handles, globals, unwinding,
+// fibers.
 
 #include "api/internal.h"
 
@@ -29,15 +30,6 @@ loam_status OutOfMemory(Runtime* runtime, const char* call) {
   return Report(runtime, Status::kOutOfMemory, message);
 }
 
-// record() again, after giving free pages back to the OS, if it had no memory:
-// under heap_limit they count like pages in use.
-template <typename Record>
-auto WithFreePages(Runtime* runtime, Record&& record) {
-  auto* result = record();
-  if (result == nullptr && runtime->ReleaseMemory() > 0) result = record();
-  return result;
-}
-
 loam_status AddRange(loam_heap* heap, void* slots, size_t count,
                      loam_word_kind kind, const char* name, loam_root** root,
                      const char* call) {
@@ -60,7 +52,7 @@ loam_status AddRange(loam_heap* heap, void* slots, size_t count,
     return InvalidArgument(runtime, call, "slot",
                            "lies in the heap itself; roots lie outside");
   }
-  RootRecord* record = WithFreePages(runtime, [&] {
+  RootRecord* record = runtime->WithFreePages([&] {
     return runtime->roots()->AddWords(static_cast<uintptr_t*>(slots), count,
                                       static_cast<WordKind>(kind), name);
   });
@@ -76,9 +68,8 @@ loam_status AddProvider(Runtime* runtime, loam_root_provider_fn fn, void* data,
     return InvalidArgument(runtime, call, fn == nullptr ? "fn" : "root",
                            "is NULL");
   }
-  RootRecord* record = WithFreePages(runtime, [&] {
-    return runtime->roots()->AddProvider(fn, data, name, list);
-  });
+  RootRecord* record = runtime->WithFreePages(
+      [&] { return runtime->roots()->AddProvider(fn, data, name, list); });
   if (record == nullptr) return OutOfMemory(runtime, call);
   *root = Wrap(record);
   return LOAM_OK;
@@ -97,9 +88,8 @@ RootStack* CurrentStack(loam_mutator* m) { return Unwrap(m)->root_stack; }
 loam_handle NewHandle(loam_mutator* m, loam_word word, loam_word_kind kind,
                       const char* call) {
   Runtime* runtime = RequireMutator(m, call)->runtime;
-  HandleSlot* handle = WithFreePages(runtime, [&] {
-    return CurrentStack(m)->NewHandle(runtime->roots(), word, kind);
-  });
+  HandleSlot* handle = runtime->WithFreePages(
+      [&] { return CurrentStack(m)->NewHandle(runtime->roots(), word, kind); });
   if (handle == nullptr) (void)OutOfMemory(runtime, call);
   return reinterpret_cast<loam_handle>(handle);
 }
@@ -163,6 +153,18 @@ loam_status loam_fiber_root_provider_add(loam_fiber* fiber,
   }
   return AddProvider(runtime, fn, data, name, &Unwrap(fiber)->providers, root,
                      kCall);
+}
+
+loam_status loam_weak_provider_add(loam_heap* heap, loam_root_provider_fn fn,
+                                   void* data, const char* name,
+                                   loam_root** root) {
+  constexpr char kCall[] = "loam_weak_provider_add";
+  if (heap == nullptr) {
+    return InvalidArgument(nullptr, kCall, "heap", "is NULL");
+  }
+  Runtime* runtime = Unwrap(heap);
+  return AddProvider(runtime, fn, data, name,
+                     runtime->roots()->weak_providers(), root, kCall);
 }
 
 // ---- Visiting
@@ -231,7 +233,7 @@ loam_status loam_global_create(loam_heap* heap, loam_word_kind kind,
         runtime, kCall, "kind",
         "must be LOAM_VALUE, LOAM_POINTER or one of the weak kinds");
   }
-  GlobalRecord* record = WithFreePages(runtime, [&] {
+  GlobalRecord* record = runtime->WithFreePages([&] {
     return runtime->roots()->AddGlobal(static_cast<WordKind>(kind), word);
   });
   if (record == nullptr) return OutOfMemory(runtime, kCall);
@@ -323,8 +325,8 @@ loam_status loam_fiber_create(loam_heap* heap, void* owner,
     return InvalidArgument(runtime, kCall, "owner",
                            "is no object of this heap");
   }
-  Fiber* created = WithFreePages(
-      runtime, [&] { return runtime->roots()->AddFiber(Address(owner)); });
+  Fiber* created = runtime->WithFreePages(
+      [&] { return runtime->roots()->AddFiber(Address(owner)); });
   if (created == nullptr) return OutOfMemory(runtime, kCall);
   *fiber = Wrap(created);
   return LOAM_OK;

@@ -266,9 +266,10 @@ loam_status loam_special_get(loam_mutator* m, void* object,
   if (!IsOurs(mutator, kind, kCall, "kind", &status)) return status;
   if (word == nullptr) return NullArgument(mutator->runtime, kCall, "word");
   ErrorMessage message;
-  return Report(mutator->runtime,
-                mutator->runtime->GetWord(object, Unwrap(kind), word, &message),
-                message);
+  const Status result =
+      mutator->runtime->GetWord(object, Unwrap(kind), word, &message);
+  if (result == Status::kNotFound) return LOAM_NOT_FOUND;
+  return Report(mutator->runtime, result, message);
 }
 
 loam_status loam_special_remove(loam_mutator* m, void* object,
@@ -283,6 +284,7 @@ loam_status loam_special_remove(loam_mutator* m, void* object,
   const Status result =
       mutator->runtime->RemoveWord(object, Unwrap(kind), &removed, &message);
   if (result == Status::kOk && word != nullptr) *word = removed;
+  if (result == Status::kNotFound) return LOAM_NOT_FOUND;
   return Report(mutator->runtime, result, message);
 }
 

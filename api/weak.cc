@@ -58,30 +58,6 @@ loam_word loam_ephemeron_value(loam_mutator* m, void* ephemeron) {
   return EphemeronWords(RequireMutator(m, kCall), ephemeron, kCall)[kValue];
 }
 
-loam_status loam_weak_provider_add(loam_heap* heap, loam_root_provider_fn fn,
-                                   void* data, const char* name,
-                                   loam_root** root) {
-  constexpr char kCall[] = "loam_weak_provider_add";
-  if (heap == nullptr || fn == nullptr || root == nullptr) {
-    return InvalidArgument(
-        Unwrap(heap), kCall,
-        heap == nullptr ? "heap" : (fn == nullptr ? "fn" : "root"), "is NULL");
-  }
-  Runtime* runtime = Unwrap(heap);
-  const auto add = [&] {
-    return runtime->roots()->AddWeakProvider(fn, data, name);
-  };
-  RootRecord* record = add();
-  if (record == nullptr && runtime->ReleaseMemory() > 0) record = add();
-  if (record == nullptr) {
-    ErrorMessage message;
-    message.Format("%s: out of memory", kCall);
-    return Report(runtime, Status::kOutOfMemory, message);
-  }
-  *root = Wrap(record);
-  return LOAM_OK;
-}
-
 int loam_weak_is_live(loam_visitor* visitor, loam_word word) {
   return visitor->IsLive(WordKind::kValue, word) ? 1 : 0;
 }

@@ -34,13 +34,19 @@ void* FinalizerRunner::ThreadMain(void* runner) {
 
 void FinalizerRunner::RunThread() {
   FinalizerQueue* queue = runtime_->specials()->finalizer_queue();
+  // When there is no memory for a mutator, there may be later.
+  constexpr uint64_t kRetryNanoseconds = 10'000'000;
+  bool has_told = false;
   Mutator* m = nullptr;
   while (queue->WaitUntilReady()) {
     ErrorMessage message;
     if (m == nullptr) {
       if (runtime_->Attach("finalizer runner", &m, &message) != Status::kOk) {
-        runtime_->Log(message.text);
-        return;
+        if (!has_told) runtime_->Log(message.text);
+        has_told = true;
+        m = nullptr;
+        if (!queue->WaitFor(kRetryNanoseconds)) return;
+        continue;
       }
     } else if (runtime_->LeaveNative(m, &message) != Status::kOk) {
       FatalBug("the finalizer runner: %s", message.text);

@@ -12,11 +12,7 @@ namespace loam {
 
 Status Runtime::Attach(const char* name, Mutator** result,
                        ErrorMessage* message) {
-  Status status = TryAttach(name, result, message);
-  if (status == Status::kOutOfMemory && ReleaseMemory() > 0) {
-    status = TryAttach(name, result, message);
-  }
-  return status;
+  return WithFreePages([&] { return TryAttach(name, result, message); });
 }
 
 Status Runtime::TryAttach(const char* name, Mutator** result,
@@ -271,9 +267,11 @@ void Runtime::LockForFork() {
   pacer_.LockForFork();
   cycle_.LockForFork();
   ledger_.LockForFork();
+  specials_.finalizer_queue()->LockForFork();
 }
 
 void Runtime::UnlockAfterFork() {
+  specials_.finalizer_queue()->UnlockAfterFork();
   ledger_.UnlockAfterFork();
   cycle_.UnlockAfterFork();
   pacer_.UnlockAfterFork();

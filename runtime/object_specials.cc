@@ -10,40 +10,35 @@ namespace loam {
 
 namespace {
 
-// Once more if free pages that go back to the OS make room for a record.
-template <typename Attempt>
-Status WithRecord(Runtime* runtime, Attempt&& attempt) {
-  const Status status = attempt();
-  return status == Status::kOutOfMemory && runtime->ReleaseMemory() > 0
-             ? attempt()
-             : status;
-}
-
 // Objects that share a cell are told apart by their addresses: nobody but the
 // embedder knows where they begin.
 bool MayBeShared(const Span& span) {
   return span.kind == SpanKind::kNoscan && span.cell_bytes == kTinyCellBytes;
 }
 
-Status NoMemory(const char* call, ErrorMessage* message) {
-  message->Format("%s: no memory for the record", call);
-  return Status::kOutOfMemory;
-}
-
 }  // namespace
 
-Status Runtime::FindForSpecials(const char* call, void* object, Span** span,
-                                uintptr_t* address, ErrorMessage* message) {
+// Swept first: the sweeper of this span may be deciding what the specials of
+// its dead objects mean, and ours must not join them before it is done. And an
+// object that died in the last cycle is found until it is swept.
+template <typename Act>
+Status Runtime::OnSpecials(const char* call, void* object,
+                           ErrorMessage* message, Act&& act) {
+  const ScopedFatalContext context(&fatal_context_);
   const auto given = reinterpret_cast<uintptr_t>(object);
-  if (!FindObject(given, span, address)) {
+  FindSwept(given);
+  Span* span;
+  uintptr_t address;
+  if (!FindObject(given, &span, &address)) {
     message->Format("%s: object: no object lives at %p", call, object);
     return Status::kInvalidArgument;
   }
-  if (MayBeShared(**span)) *address = given;
-  // The sweeper of this span may be deciding what the specials of its dead
-  // objects mean: ours must not join them before it is done.
-  sweeper_.EnsureSwept(*span);
-  return Status::kOk;
+  if (MayBeShared(*span)) address = given;
+  const Status status = WithFreePages([&] { return act(span, address); });
+  if (status == Status::kOutOfMemory) {
+    message->Format("%s: no memory for the record", call);
+  }
+  return status;
 }
 
 // The object may have died, its span been freed, and its pages be another
@@ -63,61 +58,53 @@ Span* Runtime::FindSwept(uintptr_t address) {
 Status Runtime::SetFinalizer(void* object, const FinalizerInfo& info,
                              ErrorMessage* message) {
   constexpr char kCall[] = "loam_finalizer_set";
-  const ScopedFatalContext context(&fatal_context_);
-  Span* span;
-  uintptr_t address;
-  Status status = FindForSpecials(kCall, object, &span, &address, message);
-  if (status != Status::kOk) return status;
-  status = WithRecord(
-      this, [&] { return specials_.SetFinalizer(span, address, info); });
-  if (status == Status::kOk) counters_.finalizable_bytes.Add(span->cell_bytes);
+  const Status status =
+      OnSpecials(kCall, object, message, [&](Span* span, uintptr_t address) {
+        const Status set = specials_.SetFinalizer(span, address, info);
+        if (set == Status::kOk) {
+          counters_.finalizable_bytes.Add(span->cell_bytes);
+        }
+        return set;
+      });
   if (status == Status::kWrongState) {
     message->Format("%s: object: %p has a finalizer already", kCall, object);
   }
-  return status == Status::kOutOfMemory ? NoMemory(kCall, message) : status;
+  return status;
 }
 
 Status Runtime::ClearFinalizer(void* object, ErrorMessage* message) {
   constexpr char kCall[] = "loam_finalizer_clear";
-  const ScopedFatalContext context(&fatal_context_);
-  Span* span;
-  uintptr_t address;
-  Status status = FindForSpecials(kCall, object, &span, &address, message);
-  if (status != Status::kOk) return status;
-  status = specials_.ClearFinalizer(span, address);
-  if (status == Status::kOk) {
-    // Down to zero: it may have been set before the last cycle.
-    counters_.finalizable_bytes.SubtractDownToZero(span->cell_bytes);
-  } else {
+  const Status status =
+      OnSpecials(kCall, object, message, [&](Span* span, uintptr_t address) {
+        const Status cleared = specials_.ClearFinalizer(span, address);
+        if (cleared == Status::kOk) {
+          // Down to zero: it may have been set before the last cycle.
+          counters_.finalizable_bytes.SubtractDownToZero(span->cell_bytes);
+        }
+        return cleared;
+      });
+  if (status == Status::kNotFound) {
     message->Format("%s: object: %p has no finalizer, or it is queued already",
                     kCall, object);
   }
   return status;
 }
 
-// ---- Pins
+// ---- Pins. Objects that share a cell share their pins.
 
 Status Runtime::Pin(void* object, ErrorMessage* message) {
-  constexpr char kCall[] = "loam_pin";
-  const ScopedFatalContext context(&fatal_context_);
-  Span* span;
-  uintptr_t address;
-  Status status = FindForSpecials(kCall, object, &span, &address, message);
-  if (status != Status::kOk) return status;
-  // Objects that share a cell share their pins.
-  const uintptr_t cell = span->CellAddress(span->CellIndex(address));
-  status = WithRecord(this, [&] { return specials_.Pin(span, cell); });
-  return status == Status::kOutOfMemory ? NoMemory(kCall, message) : status;
+  return OnSpecials("loam_pin", object, message,
+                    [&](Span* span, uintptr_t address) {
+                      return specials_.Pin(span, span->CellOf(address));
+                    });
 }
 
 Status Runtime::Unpin(void* object, ErrorMessage* message) {
   constexpr char kCall[] = "loam_unpin";
-  const ScopedFatalContext context(&fatal_context_);
-  Span* span;
-  uintptr_t address;
-  Status status = FindForSpecials(kCall, object, &span, &address, message);
-  if (status != Status::kOk) return status;
-  status = specials_.Unpin(span, span->CellAddress(span->CellIndex(address)));
+  const Status status =
+      OnSpecials(kCall, object, message, [&](Span* span, uintptr_t address) {
+        return specials_.Unpin(span, span->CellOf(address));
+      });
   if (status == Status::kNotFound) {
     message->Format("%s: object: %p is not pinned", kCall, object);
   }
@@ -128,16 +115,11 @@ Status Runtime::Unpin(void* object, ErrorMessage* message) {
 
 Status Runtime::AddCleanup(void* object, const CleanupInfo& info,
                            CleanupName* name, ErrorMessage* message) {
-  constexpr char kCall[] = "loam_cleanup_add";
-  const ScopedFatalContext context(&fatal_context_);
-  Span* span;
-  Status status =
-      FindForSpecials(kCall, object, &span, &name->address, message);
-  if (status != Status::kOk) return status;
-  status = WithRecord(this, [&] {
-    return specials_.AddCleanup(span, name->address, info, &name->serial);
-  });
-  return status == Status::kOutOfMemory ? NoMemory(kCall, message) : status;
+  return OnSpecials(
+      "loam_cleanup_add", object, message, [&](Span* span, uintptr_t address) {
+        name->address = address;
+        return specials_.AddCleanup(span, address, info, &name->serial);
+      });
 }
 
 Status Runtime::StopCleanup(const CleanupName& name, ErrorMessage* message) {
@@ -159,82 +141,55 @@ Status Runtime::StopCleanup(const CleanupName& name, ErrorMessage* message) {
 EmbedderKind* Runtime::NewEmbedderKind(void (*died)(loam_mutator* m,
                                                     uintptr_t word, void* data),
                                        void* data) {
-  void* memory =
-      persistent_.Allocate(sizeof(EmbedderKind), alignof(EmbedderKind));
+  void* memory = WithFreePages([&] {
+    return persistent_.Allocate(sizeof(EmbedderKind), alignof(EmbedderKind));
+  });
   if (memory == nullptr) return nullptr;
   return new (memory) EmbedderKind{died, data, this};
 }
 
+// Looking for a word that is not there is no mistake, and has no message.
+
 Status Runtime::SetWord(void* object, const EmbedderKind* kind, uintptr_t word,
                         ErrorMessage* message) {
-  constexpr char kCall[] = "loam_special_set";
-  const ScopedFatalContext context(&fatal_context_);
-  Span* span;
-  uintptr_t address;
-  Status status = FindForSpecials(kCall, object, &span, &address, message);
-  if (status != Status::kOk) return status;
-  status = WithRecord(
-      this, [&] { return specials_.SetWord(span, address, kind, word); });
-  return status == Status::kOutOfMemory ? NoMemory(kCall, message) : status;
+  return OnSpecials("loam_special_set", object, message,
+                    [&](Span* span, uintptr_t address) {
+                      return specials_.SetWord(span, address, kind, word);
+                    });
 }
 
 Status Runtime::GetWord(void* object, const EmbedderKind* kind, uintptr_t* word,
                         ErrorMessage* message) {
-  constexpr char kCall[] = "loam_special_get";
-  const ScopedFatalContext context(&fatal_context_);
-  Span* span;
-  uintptr_t address;
-  Status status = FindForSpecials(kCall, object, &span, &address, message);
-  if (status != Status::kOk) return status;
-  status = specials_.GetWord(span, address, kind, word);
-  if (status == Status::kNotFound) {
-    message->Format("%s: object: %p has no word of this kind", kCall, object);
-  }
-  return status;
+  return OnSpecials("loam_special_get", object, message,
+                    [&](Span* span, uintptr_t address) {
+                      return specials_.GetWord(span, address, kind, word);
+                    });
 }
 
 Status Runtime::RemoveWord(void* object, const EmbedderKind* kind,
                            uintptr_t* word, ErrorMessage* message) {
-  constexpr char kCall[] = "loam_special_remove";
-  const ScopedFatalContext context(&fatal_context_);
-  Span* span;
-  uintptr_t address;
-  Status status = FindForSpecials(kCall, object, &span, &address, message);
-  if (status != Status::kOk) return status;
-  status = specials_.RemoveWord(span, address, kind, word);
-  if (status == Status::kNotFound) {
-    message->Format("%s: object: %p has no word of this kind", kCall, object);
-  }
-  return status;
+  return OnSpecials("loam_special_remove", object, message,
+                    [&](Span* span, uintptr_t address) {
+                      return specials_.RemoveWord(span, address, kind, word);
+                    });
 }
 
 // ---- Weak handles and watches
 
 Status Runtime::TakeWeakHandle(void* object, bool is_long, WeakHandle** handle,
                                ErrorMessage* message) {
-  constexpr char kCall[] = "loam_weak_handle_create";
-  const ScopedFatalContext context(&fatal_context_);
-  Span* span;
-  uintptr_t ignored;
-  Status status = FindForSpecials(kCall, object, &span, &ignored, message);
-  if (status != Status::kOk) return status;
-  status = WithRecord(this, [&] {
-    return specials_.TakeWeakHandle(span, reinterpret_cast<uintptr_t>(object),
-                                    is_long, this, handle);
-  });
-  return status == Status::kOutOfMemory ? NoMemory(kCall, message) : status;
+  return OnSpecials(
+      "loam_weak_handle_create", object, message, [&](Span* span, uintptr_t) {
+        return specials_.TakeWeakHandle(
+            span, reinterpret_cast<uintptr_t>(object), is_long, this, handle);
+      });
 }
 
 Status Runtime::Watch(void* object, WeakHandle** watch, ErrorMessage* message) {
-  constexpr char kCall[] = "loam_watch_create";
-  const ScopedFatalContext context(&fatal_context_);
-  Span* span;
-  uintptr_t address;
-  Status status = FindForSpecials(kCall, object, &span, &address, message);
-  if (status != Status::kOk) return status;
-  status = WithRecord(
-      this, [&] { return specials_.Watch(span, address, this, watch); });
-  return status == Status::kOutOfMemory ? NoMemory(kCall, message) : status;
+  return OnSpecials("loam_watch_create", object, message,
+                    [&](Span* span, uintptr_t address) {
+                      return specials_.Watch(span, address, this, watch);
+                    });
 }
 
 // The second load is the point: the object may be dead and not swept yet. Once

@@ -7,8 +7,8 @@
 namespace loam {
 namespace {
 
-// What a callback gets is rooted while it runs: from before the record leaves
-// the queue, which is a root too.
+// What a callback gets is rooted while it runs. Between its record's leaving
+// the queue, which is a root too, and that, there is no safepoint.
 enum RootedWord { kObject, kValue, kRootedWords };
 constexpr uint8_t kKinds[kRootedWords] = {
     static_cast<uint8_t>(WordKind::kPointer),
@@ -107,7 +107,8 @@ bool Runtime::RunOneDispose(Mutator* m) {
 }
 
 void Runtime::FinalizeAll() {
-  // Those that callbacks set meanwhile run too, as often.
+  // Those that callbacks set meanwhile run in the next round: not for ever, for
+  // they may set themselves again.
   constexpr int kRounds = 8;
   ErrorMessage message;
   Mutator* m;
@@ -121,8 +122,7 @@ void Runtime::FinalizeAll() {
     Collect(m, CycleReason::kRequested, /*sweep_all=*/true);
     specials_.QueueAll();
     if (queue->size() == 0) break;
-    while (RunFinalizers(m, 0) > 0) {
-    }
+    RunFinalizers(m, 0);
   }
   (void)Detach(m, &message);
 }

@@ -131,6 +131,7 @@ Status Runtime::Create(const RuntimeOptions& given, Runtime** result,
   }
   if (runtime == nullptr || !runtime->Initialize()) {
     if (runtime != nullptr) {
+      runtime->options_.finalize_at_destroy = false;  // nothing is there
       ErrorMessage ignored;
       (void)runtime->Destroy(&ignored);
     }
@@ -174,6 +175,13 @@ bool Runtime::Initialize() {
 }
 
 Status Runtime::Destroy(ErrorMessage* message) {
+  if (owns_types_ && types_ != nullptr && types_->users() > 1) {
+    message->Format(
+        "loam_heap_destroy: heap: %u other heaps use the type set of '%s'; "
+        "destroy them first",
+        types_->users() - 1, options_.name);
+    return Status::kWrongState;
+  }
   ErrorMessage ignored;
   const bool has_runner = StopFinalizerRunner(&ignored) == Status::kOk;
   // Acquire pairs with the release at the end of Detach.
@@ -185,14 +193,9 @@ Status Runtime::Destroy(ErrorMessage* message) {
         options_.name, mutators, mutators == 1 ? "" : "s");
     return Status::kWrongState;
   }
-  if (owns_types_ && types_ != nullptr && types_->users() > 1) {
-    message->Format(
-        "loam_heap_destroy: heap: %u other heaps use the type set of '%s'; "
-        "destroy them first",
-        types_->users() - 1, options_.name);
-    return Status::kWrongState;
-  }
   if (options_.finalize_at_destroy && types_ != nullptr) FinalizeAll();
+  // Nothing sweeps in the background while spans are looked through.
+  sweeper_.SweepAllAndWait();
   specials_.DisposeAll();
   TypeSet* types = types_;
   const bool owns_types = owns_types_;

@@ -137,6 +137,21 @@ class Runtime final : private CycleHost {
   // Bytes that free space in caches may reach before rare types go without.
   uint64_t CachedBytesBound() const;
   size_t ReleaseMemory() { return page_heap_.ReleaseFreePages(SIZE_MAX); }
+  // attempt(), and once more after giving free pages back to the OS if it had
+  // no memory: under heap_limit they count like pages in use. It returns a
+  // Status, or something that is zero when there was none.
+  template <typename Attempt>
+  auto WithFreePages(Attempt&& attempt) {
+    auto result = attempt();
+    bool had_memory;
+    if constexpr (std::is_same_v<decltype(result), Status>) {
+      had_memory = result != Status::kOutOfMemory;
+    } else {
+      had_memory = result != decltype(result){};
+    }
+    if (!had_memory && ReleaseMemory() > 0) result = attempt();
+    return result;
+  }
   // Takes effect at once: free pages above it go back to the OS now, others
   // when they become free.
   void SetHeapLimit(uint64_t bytes);
@@ -259,10 +274,12 @@ class Runtime final : private CycleHost {
   explicit Runtime(const RuntimeOptions& options);
   ~Runtime();
   bool Initialize();
-  // Where the specials of a live object are, for `call`, which is about to look
-  // at or change them: its span, swept, and the address they go by.
-  Status FindForSpecials(const char* call, void* object, Span** span,
-                         uintptr_t* address, ErrorMessage* message);
+  // For `call`: act(span, address) where the specials of a live object are,
+  // its span being swept, and what it returns. kInvalidArgument if no object
+  // lives there.
+  template <typename Act>
+  Status OnSpecials(const char* call, void* object, ErrorMessage* message,
+                    Act&& act);
   // The span of an object that may be dead, swept; NULL if there is none.
   Span* FindSwept(uintptr_t address);
   // Runs what is queued, and what would be if everything died.

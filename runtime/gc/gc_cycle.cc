@@ -95,6 +95,7 @@ void GcCycle::Run(CycleReason reason, uint64_t stop_began_ns,
 
   parts_.host->FlushCursors();
   parts_.sweeper->SweepAllAndWait();
+  parts_.specials->BeginMarking();
   parts_.page_heap->gc_bits()->NextEpoch();
 
   phase_.store(GcPhase::kMark, std::memory_order_relaxed);
@@ -204,10 +205,7 @@ void GcCycle::TraceNeverCleared() {
          i < span->cell_count;
          i = FindFirstSet(span->mark_bits, i + 1, span->cell_count)) {
       const uintptr_t cell = span->CellAddress(i);
-      const Type* type = span->TypeOf(cell);
-      if (type != nullptr && (type->flags & kTypeNeverCleared) != 0) {
-        verifier_.VisitPointer(cell);
-      }
+      if (IsNeverCleared(span->TypeOf(cell))) verifier_.VisitPointer(cell);
     }
   });
   trace_roots_.TraceOn(&verifier_);
@@ -230,8 +228,7 @@ class LivenessVisitor final : public loam_visitor {
         kind == WordKind::kPointer ? word : DecodeValue(encoding_, word);
     const uintptr_t dead = FindUnmarked(*page_heap_, address);
     if (dead == 0) return true;
-    const Type* type = page_heap_->FindSpan(dead)->TypeOf(dead);
-    if (type == nullptr || (type->flags & kTypeNeverCleared) == 0) return false;
+    if (!IsNeverCleared(page_heap_->FindSpan(dead)->TypeOf(dead))) return false;
     tracer_->VisitPointer(address);
     has_kept_ = true;
     return true;

@@ -43,13 +43,13 @@ inline const char* GcPhaseName(GcPhase phase) {
   return "in no known phase";
 }
 
-// The values are those of loam_cycle_reason.
 enum class CycleOutcome : uint8_t {
   kRan,
   kSuperseded,  // another thread has run one instead
   kDisabled,    // collections are disabled
 };
 
+// The values are those of loam_cycle_reason.
 enum class CycleReason : uint8_t { kTrigger, kRequested, kMemory, kStress };
 
 struct CycleInfo {

@@ -3,7 +3,7 @@
 //   growth  live bytes plus gc_percent of them, at least minimum_bytes
 //   fixed   fixed_bytes
 //
-// Live bytes include external ones and records of finalizers. A soft memory
+// Live bytes include external ones and records of specials. A soft memory
 // limit lowers the trigger so that the heap's committed memory stays below it;
 // when that would spend more than half the time on collecting, the limit is
 // exceeded instead, and said so.

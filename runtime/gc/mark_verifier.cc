@@ -191,8 +191,7 @@ void MarkVerifier::CheckWeak(uintptr_t address) {
   const Span* span = page_heap_->FindSpan(address);
   const size_t index = span == nullptr ? 0 : span->CellIndex(address);
   if (address == 0 || span == nullptr || index >= span->cell_count) return;
-  const Type* type = span->TypeOf(span->CellAddress(index));
-  if (type != nullptr && (type->flags & kTypeNeverCleared) != 0) {
+  if (IsNeverCleared(span->TypeOf(span->CellAddress(index)))) {
     return Follow(address);
   }
   if (!span->IsMarked(index)) {

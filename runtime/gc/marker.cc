@@ -30,7 +30,7 @@ class MarkerFor final : public RegionScanner<Decoder> {
     } else if (!DrainAll<Marking::kAlone>(marked_objects_ + marked_alone_)) {
       team_->Run(this);
     }
-    while (some_span_needs_rescan_) RescanFlagged<false>();
+    while (some_span_needs_rescan_) RescanFlagged();
   }
 
   void ResolveWeakWords() override {
@@ -46,11 +46,7 @@ class MarkerFor final : public RegionScanner<Decoder> {
         Resolve(type, cell, end, cell, end);
       });
       DrainResolving();
-      while (some_span_needs_rescan_) {
-        // What was marked without being pushed may have been a key.
-        lost_records_ = true;
-        RescanFlagged<true>();
-      }
+      while (some_span_needs_rescan_) RescanFlagged();
       some_key_may_be_dead_ |= lost_records_ || index_->waiting() > 0;
       index_->End();
       // Without memory for the index: all records again, as long as that finds
@@ -146,7 +142,6 @@ class MarkerFor final : public RegionScanner<Decoder> {
   };
 
   // Scans the marked objects of all flagged spans.
-  template <bool kResolving>
   void RescanFlagged() {
     some_span_needs_rescan_ = false;
     rescan_rounds_++;
@@ -156,7 +151,7 @@ class MarkerFor final : public RegionScanner<Decoder> {
       for (size_t i = 0; i < span->cell_count; i++) {
         if (!span->IsMarked(i)) continue;
         Scan(span, span->CellAddress(i));
-        if constexpr (kResolving) {
+        if (is_resolving_) {
           DrainResolving();
         } else {
           DrainAll<Marking::kAlone>();

@@ -103,6 +103,8 @@ class MarkerBase : public Marker {
     if (span == nullptr) return;
     const size_t index = span->CellIndex(address);
     if (index >= span->cell_count || !Mark(span, index)) return;
+    // It may be a key, and the records that wait for it are not asked.
+    lost_records_ |= is_resolving_;
     if (span->scan == ScanKind::kNoscan) return;
     span->needs_rescan.store(true, std::memory_order_relaxed);
     some_span_needs_rescan_ = true;

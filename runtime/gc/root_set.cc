@@ -90,11 +90,6 @@ RootRecord* RootSet::AddProvider(ProviderCallback provider, void* data,
   return record;
 }
 
-RootRecord* RootSet::AddWeakProvider(ProviderCallback provider, void* data,
-                                     const char* name) {
-  return AddProvider(provider, data, name, &weak_providers_);
-}
-
 void RootSet::VisitWeakProviders(loam_visitor* visitor) {
   MutexLock lock(&mutex_);
   for (const RootRecord* r = weak_providers_; r != nullptr; r = r->next) {

@@ -88,15 +88,14 @@ class RootSet {
 
   void* owner() const { return owner_; }
 
-  // NULL when out of memory. `list`: a mutator's or fiber's providers, or NULL
-  // for the heap's.
-  RootRecord* AddWeakProvider(ProviderCallback provider, void* data,
-                              const char* name) LOAM_EXCLUDES(mutex_);
+  // NULL when out of memory. `list`: a mutator's or fiber's providers,
+  // weak_providers(), or NULL for the heap's.
   RootRecord* AddWords(uintptr_t* slots, size_t count, WordKind kind,
                        const char* name) LOAM_EXCLUDES(mutex_);
   RootRecord* AddProvider(ProviderCallback provider, void* data,
                           const char* name, RootRecord** list)
       LOAM_EXCLUDES(mutex_);
+  RootRecord** weak_providers() { return &weak_providers_; }
   void Remove(RootRecord* record) LOAM_EXCLUDES(mutex_);
 
   GlobalRecord* AddGlobal(WordKind kind, uintptr_t word) LOAM_EXCLUDES(mutex_);
@@ -148,26 +147,21 @@ class RootSet {
   void ClearWeakRoots(uintptr_t cleared_word, IsDead&& is_dead)
       LOAM_EXCLUDES(mutex_) {
     MutexLock lock(&mutex_);
+    // Threads in native state may store meanwhile: what they store is alive.
+    const auto clear_if_dead = [&](WordKind kind, auto&& slot) {
+      uintptr_t word = slot.load(std::memory_order_acquire);
+      if (!is_dead(kind, word)) return;
+      slot.compare_exchange_strong(word, cleared_word,
+                                   std::memory_order_acq_rel,
+                                   std::memory_order_relaxed);
+    };
     for (GlobalRecord* g = globals_; g != nullptr; g = g->next) {
-      if (!IsWeak(g->kind)) continue;
-      // Threads in native state may store meanwhile: what they store is alive.
-      uintptr_t word = g->word.load(std::memory_order_acquire);
-      if (is_dead(g->kind, word)) {
-        g->word.compare_exchange_strong(word, cleared_word,
-                                        std::memory_order_acq_rel,
-                                        std::memory_order_relaxed);
-      }
+      if (IsWeak(g->kind)) clear_if_dead(g->kind, g->word);
     }
     for (const RootRecord* r = heap_roots_; r != nullptr; r = r->next) {
       if (!IsWeak(r->kind)) continue;
       for (size_t i = 0; i < r->count; i++) {
-        const std::atomic_ref<uintptr_t> slot(r->slots[i]);
-        uintptr_t word = slot.load(std::memory_order_acquire);
-        if (is_dead(r->kind, word)) {
-          slot.compare_exchange_strong(word, cleared_word,
-                                       std::memory_order_acq_rel,
-                                       std::memory_order_relaxed);
-        }
+        clear_if_dead(r->kind, std::atomic_ref<uintptr_t>(r->slots[i]));
       }
     }
   }
@@ -194,7 +188,6 @@ class RootSet {
   void RemoveList(RootRecord** list) LOAM_REQUIRES(mutex_);
   void VisitFiber(Fiber* fiber, loam_visitor* visitor) LOAM_REQUIRES(mutex_);
   void UnlinkFiber(Fiber* fiber) LOAM_REQUIRES(mutex_);
-  void ReleaseStack(RootStack* stack) LOAM_EXCLUDES(mutex_);
 
   void* const owner_;
   Mutex<LockRank::kRootSet> mutex_;

@@ -50,15 +50,6 @@ void TraceRoots::VisitQueue(Tracer* tracer) {
   });
 }
 
-namespace {
-
-bool IsNeverCleared(const Span& span, uintptr_t address) {
-  const Type* type = span.TypeOf(span.CellAddress(span.CellIndex(address)));
-  return type != nullptr && (type->flags & kTypeNeverCleared) != 0;
-}
-
-}  // namespace
-
 void TraceRoots::VisitSpecials(Tracer* tracer) {
   const bool has_never_cleared = host_->object_types().has_never_cleared();
   specials_->ForEachSpan([&](Span* span) {
@@ -68,10 +59,8 @@ void TraceRoots::VisitSpecials(Tracer* tracer) {
           // What an ordered finalizer may see is alive when it runs: the
           // references of its object are roots, the object itself is not.
           if (special.is_unordered) break;
-          const uintptr_t cell =
-              span->CellAddress(span->CellIndex(special.address));
           tracer->EnterRoot("object with a finalizer", nullptr);
-          tracer->ScanObject(span, cell);
+          tracer->ScanObject(span, span->CellOf(special.address));
           break;
         }
         case SpecialKind::kPin:
@@ -85,7 +74,8 @@ void TraceRoots::VisitSpecials(Tracer* tracer) {
         case SpecialKind::kWeakHandle:
         case SpecialKind::kLongWeakHandle:
           // Not weak to objects of some types.
-          if (has_never_cleared && IsNeverCleared(*span, special.address)) {
+          if (has_never_cleared &&
+              IsNeverCleared(span->TypeOf(span->CellOf(special.address)))) {
             tracer->EnterRoot("weak handle", nullptr);
             tracer->VisitPointer(special.address);
           }

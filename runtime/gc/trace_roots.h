@@ -31,11 +31,10 @@ class TraceRoots {
   // From what the tracer has been given to the end.
   void TraceOn(Tracer* tracer);
 
+ private:
   // Visits the roots, and follows nothing. Fibers with an owner are no roots:
   // they come with TraceOn.
   void Visit(Tracer* tracer);
-
- private:
   void VisitQueue(Tracer* tracer);
   void VisitSpecials(Tracer* tracer);
   bool HasOrderedFinalizer(uintptr_t address);

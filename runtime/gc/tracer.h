@@ -1,5 +1,6 @@
 // Something that follows references from roots through the heap: the marker,
-// and the verifier that checks it. The order of one trace is in gc_cycle.cc.
+// the verifier that checks it, and what finds out who keeps an object alive.
+// The order of one trace is in trace_roots.cc.
 
 #ifndef LOAM_RUNTIME_GC_TRACER_H_
 #define LOAM_RUNTIME_GC_TRACER_H_

@@ -15,7 +15,8 @@ struct loam_visitor {
   virtual void VisitPointer(uintptr_t address) = 0;
   // A word that may or may not be an address.
   virtual void VisitAmbiguous(uintptr_t word) = 0;
-  // A weak word outside the heap; not followed.
+  // A weak word, which keeps nothing alive but objects of types that are never
+  // cleared.
   virtual void VisitWeak(loam::WordKind /*kind*/, uintptr_t /*word*/) {}
   // Whether what a value refers to has been found alive: weak providers only.
   virtual bool IsLive(loam::WordKind /*kind*/, uintptr_t /*word*/) {

@@ -87,7 +87,7 @@ class WeakScanner : public MarkerBase<Decoder> {
       if ((waiting & kRecordBit) == 0) return Push(waiting);
       const uintptr_t record = waiting & ~kRecordBit;
       const Span* span = FindSpan(record);
-      const uintptr_t cell = span->CellAddress(span->CellIndex(record));
+      const uintptr_t cell = span->CellOf(record);
       const Type* type = span->TypeOf(cell);
       const bool is_prefix = record == cell && type->prefix.IsEphemeron();
       ResolveRecord(is_prefix ? type->prefix : type->element, record);
@@ -144,9 +144,7 @@ class WeakScanner : public MarkerBase<Decoder> {
 
   void KeepIfNeverCleared(uintptr_t address) {
     const Cell cell = FindUnmarkedCell(address);
-    if (cell.base == 0) return;
-    const Type* type = cell.span->TypeOf(cell.base);
-    if (type != nullptr && (type->flags & kTypeNeverCleared) != 0) {
+    if (cell.base != 0 && IsNeverCleared(cell.span->TypeOf(cell.base))) {
       Push(address);
     }
   }

@@ -162,6 +162,10 @@ struct alignas(64) Span {
   uintptr_t CellAddress(size_t index) const {
     return base + index * cell_bytes;
   }
+  // The cell that an address lies in.
+  uintptr_t CellOf(uintptr_t address) const {
+    return CellAddress(CellIndex(address));
+  }
 
   // Whether cell `index` holds an object. Exact while the world is stopped and
   // cursors are flushed.

@@ -116,6 +116,11 @@ enum TypeFlags : uint32_t {
   kTypeInternal = 1u << 31,
 };
 
+// Whether weak references to objects of the type are strong; NULL: no type.
+inline bool IsNeverCleared(const Type* type) {
+  return type != nullptr && (type->flags & kTypeNeverCleared) != 0;
+}
+
 // The name of the field that holds the word at `offset` of an object, and for
 // elements their index; for messages.
 struct FieldPosition {

@@ -77,7 +77,7 @@ void SpecialTable::DisposeDead(Span* span) {
 
 void SpecialTable::KeepForDispose(Span* span) {
   WaitingCells* cells = nullptr;
-  FinalizerQueue::Wake wake;
+  bool was_empty = false;
   {
     size_t added = 0;
     const SpinLockHolder lock(&span->specials_lock);
@@ -115,10 +115,10 @@ void SpecialTable::KeepForDispose(Span* span) {
       pool_.GiveWaiting(cells);
     } else if (added > 0) {
       // Under the lock: nobody may take one that has not been counted.
-      wake = queue_.AddWaiting(cells, added);
+      was_empty = queue_.AddWaiting(cells, added);
     }
   }
-  queue_.Call(wake);
+  if (was_empty) queue_.Wake();
 }
 
 bool SpecialTable::TakeWaiting(Span* span, uintptr_t* object,

@@ -1,38 +1,32 @@
 #include "runtime/specials/finalizer_queue.h"
 
+#include "runtime/base/clock.h"
 #include "runtime/base/embedder_call.h"
 
 namespace loam {
 
-FinalizerQueue::Wake FinalizerQueue::Add(size_t count) {
-  Wake wake;
-  if (size_ == 0) wake = {true, wake_.function, wake_.data};
+bool FinalizerQueue::Add(size_t count) {
+  const bool was_empty = size_ == 0;
   size_ += count;
-  return wake;
+  return was_empty;
 }
 
-void FinalizerQueue::Call(const Wake& wake) {
-  if (!wake.is_due) return;
-  {
-    const MutexLock lock(&runner_mutex_);
-    ready_.NotifyAll();
-  }
-  if (wake.function == nullptr) return;
-  EmbedderCall("the finalizers-ready callback",
-               [&] { wake.function(wake.data); });
+void FinalizerQueue::Wake() {
+  const MutexLock lock(&runner_mutex_);
+  ready_.NotifyAll();
+  if (wake_ == nullptr) return;
+  EmbedderCall("the finalizers-ready callback", [&] { wake_(wake_data_); });
 }
 
-void FinalizerQueue::Push(Special* first, size_t count) {
-  Special* last = first;
-  while (last->next != nullptr) last = last->next;
-  Wake wake;
+void FinalizerQueue::Push(Special* first, Special* last, size_t count) {
+  bool was_empty;
   {
     const SpinLockHolder lock(&lock_);
     (tail_ == nullptr ? head_ : tail_->next) = first;
     tail_ = last;
-    wake = Add(count);
+    was_empty = Add(count);
   }
-  Call(wake);
+  if (was_empty) Wake();
 }
 
 Special* FinalizerQueue::Pop() {
@@ -45,8 +39,7 @@ Special* FinalizerQueue::Pop() {
   return first;
 }
 
-FinalizerQueue::Wake FinalizerQueue::AddWaiting(WaitingCells* cells,
-                                                size_t count) {
+bool FinalizerQueue::AddWaiting(WaitingCells* cells, size_t count) {
   const SpinLockHolder lock(&lock_);
   if (cells->waiting_count == 0) {
     cells->next = waiting_;
@@ -81,6 +74,15 @@ bool FinalizerQueue::WaitUntilReady() {
   return !stop_waiting_;
 }
 
+bool FinalizerQueue::WaitFor(uint64_t nanoseconds) {
+  const uint64_t end = NowNanoseconds() + nanoseconds;
+  const MutexLock lock(&runner_mutex_);
+  while (!stop_waiting_ && NowNanoseconds() < end) {
+    ready_.WaitUntil(&runner_mutex_, end);
+  }
+  return !stop_waiting_;
+}
+
 void FinalizerQueue::StopWaiting() {
   const MutexLock lock(&runner_mutex_);
   stop_waiting_ = true;
@@ -93,8 +95,9 @@ void FinalizerQueue::AllowWaiting() {
 }
 
 void FinalizerQueue::SetWake(void (*wake)(void* data), void* data) {
-  const SpinLockHolder lock(&lock_);
-  wake_ = {false, wake, data};
+  const MutexLock lock(&runner_mutex_);
+  wake_ = wake;
+  wake_data_ = data;
 }
 
 }  // namespace loam

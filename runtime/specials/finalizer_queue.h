@@ -20,19 +20,15 @@ class FinalizerQueue {
  public:
   // First in, first out: `count` records, linked by `next`. Calls the wake
   // function if the queue was empty.
-  void Push(Special* first, size_t count) LOAM_EXCLUDES(lock_);
+  void Push(Special* first, Special* last, size_t count)
+      LOAM_EXCLUDES(lock_, runner_mutex_);
   // NULL when no record waits.
   Special* Pop() LOAM_EXCLUDES(lock_);
 
-  // `count` more cells of a span wait. Returns whom the caller is to Call when
-  // it holds no lock.
-  struct Wake {
-    bool is_due = false;  // nothing waited before
-    void (*function)(void* data) = nullptr;
-    void* data = nullptr;
-  };
-  Wake AddWaiting(WaitingCells* cells, size_t count) LOAM_EXCLUDES(lock_);
-  void Call(const Wake& wake) LOAM_EXCLUDES(runner_mutex_);
+  // `count` more cells of a span wait. Returns whether nothing did before: then
+  // the caller is to call Wake when it holds no lock.
+  bool AddWaiting(WaitingCells* cells, size_t count) LOAM_EXCLUDES(lock_);
+  void Wake() LOAM_EXCLUDES(runner_mutex_);
   // A span with cells that wait, or NULL.
   Span* FirstWaiting() LOAM_EXCLUDES(lock_);
   // One cell of these waits no more.
@@ -44,11 +40,15 @@ class FinalizerQueue {
   // For a runner: waits until something is queued; false when StopWaiting has
   // been called.
   bool WaitUntilReady() LOAM_EXCLUDES(runner_mutex_);
+  // Waits that long; false when StopWaiting has been called.
+  bool WaitFor(uint64_t nanoseconds) LOAM_EXCLUDES(runner_mutex_);
   void StopWaiting() LOAM_EXCLUDES(runner_mutex_);
   // Before another runner.
   void AllowWaiting() LOAM_EXCLUDES(runner_mutex_);
 
-  void SetWake(void (*wake)(void* data), void* data) LOAM_EXCLUDES(lock_);
+  // Waits for a call of the last function that is under way.
+  void SetWake(void (*wake)(void* data), void* data)
+      LOAM_EXCLUDES(runner_mutex_);
 
   // Calls visit(special) for all, first to last.
   template <typename Visit>
@@ -57,25 +57,30 @@ class FinalizerQueue {
     for (const Special* s = head_; s != nullptr; s = s->next) visit(*s);
   }
 
+  // Around a fork: threads in native state ask for the size. Taken last: who
+  // holds it takes nothing else.
+  void LockForFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { lock_.Lock(); }
+  void UnlockAfterFork() LOAM_NO_THREAD_SAFETY_ANALYSIS { lock_.Unlock(); }
   void ResetAfterFork() {
     runner_mutex_.ResetAfterFork();
     ready_.ResetAfterFork();
   }
 
  private:
-  // `count` more wait. Returns what to wake, if none did.
-  Wake Add(size_t count) LOAM_REQUIRES(lock_);
+  // `count` more wait. Returns whether none did.
+  bool Add(size_t count) LOAM_REQUIRES(lock_);
 
   SpinLock lock_;
   Special* head_ LOAM_GUARDED_BY(lock_) = nullptr;
   Special* tail_ LOAM_GUARDED_BY(lock_) = nullptr;
   WaitingCells* waiting_ LOAM_GUARDED_BY(lock_) = nullptr;
   size_t size_ LOAM_GUARDED_BY(lock_) = 0;
-  Wake wake_ LOAM_GUARDED_BY(lock_);
   // Whoever makes size_ other than 0 takes it, and notifies, afterwards.
   Mutex<LockRank::kFinalizerQueue> runner_mutex_;
   ConditionVariable ready_;
   bool stop_waiting_ LOAM_GUARDED_BY(runner_mutex_) = false;
+  void (*wake_)(void* data) LOAM_GUARDED_BY(runner_mutex_) = nullptr;
+  void* wake_data_ LOAM_GUARDED_BY(runner_mutex_) = nullptr;
 };
 
 }  // namespace loam

@@ -33,7 +33,7 @@ class SpecialPool {
   WeakHandle* TakeHandle(uintptr_t address, bool is_long, const void* owner)
       LOAM_EXCLUDES(lock_);
   void GiveHandle(WeakHandle* handle) LOAM_EXCLUDES(lock_);
-  // None waits. NULL when out of memory.
+  // With no bit set. NULL when out of memory.
   WaitingCells* TakeWaiting(Span* span) LOAM_EXCLUDES(lock_);
   void GiveWaiting(WaitingCells* cells) LOAM_EXCLUDES(lock_);
 

@@ -1,5 +1,7 @@
 // What happens to specials when objects die.
 
+#include <algorithm>
+
 #include "runtime/base/fatal.h"
 #include "runtime/specials/special_table.h"
 
@@ -11,8 +13,8 @@ class SpecialTable::Due {
  public:
   void ToQueue(Special* special) {
     special->next = nullptr;
-    *queue_tail_ = special;
-    queue_tail_ = &special->next;
+    (last_ == nullptr ? queue_ : last_->next) = special;
+    last_ = special;
     count_++;
   }
   void ToFree(Special* special) {
@@ -37,11 +39,12 @@ class SpecialTable::Due {
     }
     queue_ = nullptr;
     for (Special* run : runs) queue_ = Merge(run, queue_);
-    queue_tail_ = &queue_;
-    while (*queue_tail_ != nullptr) queue_tail_ = &(*queue_tail_)->next;
+    last_ = queue_;
+    while (last_ != nullptr && last_->next != nullptr) last_ = last_->next;
   }
 
   Special* queue() const { return queue_; }
+  Special* last() const { return last_; }
   size_t count() const { return count_; }
   Special* TakeFree() {
     Special* special = free_;
@@ -64,7 +67,7 @@ class SpecialTable::Due {
   }
 
   Special* queue_ = nullptr;
-  Special** queue_tail_ = &queue_;
+  Special* last_ = nullptr;
   size_t count_ = 0;
   Special* free_ = nullptr;
 };
@@ -82,7 +85,7 @@ bool AnyFinalizer(const Special* first, uintptr_t cell_end) {
 
 }  // namespace
 
-void SpecialTable::Queue(Due* due) {
+void SpecialTable::Settle(Due* due) {
   uint64_t queued_bytes = 0;
   for (Special* s = due->queue(); s != nullptr; s = s->next) {
     queued_bytes += RecordBytes(*s);
@@ -95,7 +98,9 @@ void SpecialTable::Queue(Due* due) {
   }
   queued_bytes_.Add(queued_bytes);
   died_bytes_.Add(queued_bytes);
-  if (due->queue() != nullptr) queue_.Push(due->queue(), due->count());
+  if (due->queue() != nullptr) {
+    queue_.Push(due->queue(), due->last(), due->count());
+  }
   while (Special* special = due->TakeFree()) {
     // A watch that has seen what it waited for has not died, but goes as well.
     died_bytes_.Add(RecordBytes(*special));
@@ -181,20 +186,27 @@ void SpecialTable::SweepSpecials(Span* span) {
     });
     FreeIndexIfEmpty(span);
   }
-  Queue(&due);
+  Settle(&due);
+}
+
+void SpecialTable::BeginMarking() {
+  const uint64_t died = died_bytes_.Get() - died_at_marking_;
+  survival_ =
+      died == 0
+          ? 1
+          : 1 - static_cast<double>(died) /
+                    static_cast<double>(std::max(died, listed_at_marking_));
+  died_at_marking_ += died;
+  listed_at_marking_ = page_heap_->record_bytes()->Get() - queued_bytes_.Get();
 }
 
 uint64_t SpecialTable::PredictRecordBytes() {
   const uint64_t queued = queued_bytes_.Get();
-  const uint64_t listed = page_heap_->record_bytes()->Get() - queued;
-  const uint64_t died = died_bytes_.Get() - died_at_marking_;
-  const double survival = died < listed_at_marking_
-                              ? 1 - static_cast<double>(died) /
-                                        static_cast<double>(listed_at_marking_)
-                              : (listed_at_marking_ == 0 ? 1 : 0);
-  listed_at_marking_ = listed;
-  died_at_marking_ += died;
-  return queued + static_cast<uint64_t>(static_cast<double>(listed) * survival);
+  const auto survivors = static_cast<uint64_t>(
+      static_cast<double>(listed_at_marking_) * survival_);
+  // Some are known to have died already.
+  return queued +
+         std::min(survivors, page_heap_->record_bytes()->Get() - queued);
 }
 
 bool SpecialTable::QueueUnordered() {
@@ -226,7 +238,7 @@ bool SpecialTable::QueueUnordered() {
   });
   due.SortNewestFirst();
   const bool any = due.count() > 0;
-  Queue(&due);
+  Settle(&due);
   return any;
 }
 
@@ -247,8 +259,8 @@ void SpecialTable::QueueAll() {
     FreeIndexIfEmpty(span);
   });
   unordered.SortNewestFirst();
-  Queue(&unordered);
-  Queue(&due);
+  Settle(&unordered);
+  Settle(&due);
 }
 
 }  // namespace loam

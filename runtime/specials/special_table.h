@@ -57,7 +57,7 @@ class SpecialTable {
   // The serial number names it, together with the address.
   Status AddCleanup(Span* span, uintptr_t object, const CleanupInfo& info,
                     uint64_t* serial);
-  // Here `span` may be any, for an object that has died, or none of this heap.
+  // The object may have died: `span` is any, swept, that now lies there.
   Status RemoveCleanup(Span* span, uintptr_t object, uint64_t serial);
 
   // Replaces the word that was set.
@@ -112,9 +112,11 @@ class SpecialTable {
   // of all dead objects are cleared here: afterwards some look alive.
   bool QueueUnordered();
 
-  // The world is stopped, and a marking over: how many bytes of records will be
-  // there when everything is swept. Which objects are dead is known then; until
-  // then as many records are taken to go as went after the last marking. What
+  // The world is stopped, everything swept, and a marking about to begin.
+  void BeginMarking();
+  // That marking is over: how many bytes of records will be left when
+  // everything is swept. Which objects are dead is known then; until then the
+  // same share of records is taken to go as went after the last marking. What
   // waits on the queue stays until somebody runs it. (Counting all records
   // would let a heap grow without end whose objects have cleanups and die.)
   uint64_t PredictRecordBytes();
@@ -182,7 +184,8 @@ class SpecialTable {
   // waited for.
   void ClearHandle(WeakHandle* handle);
   void DropReference(WeakHandle* handle);
-  void Queue(Due* due);
+  // Frees, or puts on the queue, what has left its list.
+  void Settle(Due* due);
 
   PageHeap* const page_heap_;
   SpecialPool pool_;
@@ -191,9 +194,11 @@ class SpecialTable {
   // has taken off lists, since the heap was created.
   Counter queued_bytes_;
   Counter died_bytes_;
-  // At the last marking; the world's stopper only.
+  // The world's stopper only. As the last marking began; and what share of the
+  // records that the one before found on lists had not died by then.
   uint64_t listed_at_marking_ = 0;
   uint64_t died_at_marking_ = 0;
+  double survival_ = 1;
   // Relaxed: only has to differ from call to call.
   std::atomic<uint64_t> next_serial_{1};
   HeapProfile heap_profile_;

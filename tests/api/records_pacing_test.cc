@@ -54,6 +54,38 @@ TEST(RecordsPacingTest, RecordsOfTheLivingCountLikeObjects) {
   EXPECT_LE(heap.Stats().cycles - before.cycles, 110u);
 }
 
+// Of two kinds of records one lasts, and the other goes with each collection,
+// before sweeping: that the one goes says nothing of the other.
+TEST(RecordsPacingTest, RecordsThatLastCountBesideThoseThatDoNot) {
+  TestHeap heap;
+  const loam_type* type = RegisterNode(heap.types(), LOAM_TYPE_HOT);
+  constexpr size_t kObjects = 200'000;
+  loam_gc_disable(heap.m());
+  for (size_t i = 0; i < kObjects; i++) {
+    heap.kept.push_back(loam_alloc_bytes(heap.m(), 16));
+    ASSERT_EQ(loam_cleanup_add(heap.m(), heap.kept.back(), IgnoreCleanup, 0,
+                               nullptr, nullptr),
+              LOAM_OK);
+  }
+  ASSERT_EQ(loam_gc_enable(heap.m()), LOAM_OK);
+  for (int round = 0; round < 5; round++) {
+    loam_gc_disable(heap.m());
+    for (size_t i = 0; i < kObjects; i++) {
+      ASSERT_EQ(loam_finalizer_set(heap.m(), NewNode(heap.m(), type, 0),
+                                   IgnoreFinalizer, nullptr,
+                                   LOAM_FINALIZER_UNORDERED),
+                LOAM_OK);
+    }
+    ASSERT_EQ(loam_gc_enable(heap.m()), LOAM_OK);
+    heap.Collect();
+    ASSERT_EQ(loam_finalizers_run(heap.m(), 0, nullptr, nullptr), LOAM_OK);
+    if (round < 2) continue;
+    // Half of the records last; of these no less is predicted.
+    const loam_stats stats = heap.Stats();
+    EXPECT_GE(stats.trigger_bytes, 2 * (stats.live_bytes + kObjects * 48 / 2));
+  }
+}
+
 // Nobody runs what is queued: it is there all the same.
 TEST(RecordsPacingTest, WhatWaitsToRunDoesNotMakeItCollectAgainAndAgain) {
   for (const bool has_cleanups : {false, true}) {

@@ -38,10 +38,7 @@ class TestHeap {
               LOAM_OK);
   }
   ~TestHeap() {
-    if (m_ != nullptr) {
-      EXPECT_EQ(loam_mutator_detach(m_), LOAM_OK) << loam_last_error();
-    }
-    EXPECT_EQ(loam_heap_destroy(heap_), LOAM_OK) << loam_last_error();
+    if (heap_ != nullptr) Destroy();
   }
   TestHeap(const TestHeap&) = delete;
   TestHeap& operator=(const TestHeap&) = delete;
@@ -54,6 +51,12 @@ class TestHeap {
   // in the heap.
   std::vector<void*> kept;
 
+  // Ends both now; the destructor does not any more.
+  void Destroy() {
+    if (m_ != nullptr) Detach();
+    EXPECT_EQ(loam_heap_destroy(heap_), LOAM_OK) << loam_last_error();
+    heap_ = nullptr;
+  }
   // Detaches now; the destructor does not any more.
   void Detach() {
     EXPECT_EQ(loam_mutator_detach(m_), LOAM_OK) << loam_last_error();

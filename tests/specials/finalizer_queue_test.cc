@@ -20,7 +20,7 @@ std::vector<Special> Records(size_t count) {
 
 void PushOne(FinalizerQueue* queue, Special* record) {
   record->next = nullptr;
-  queue->Push(record, 1);
+  queue->Push(record, record, 1);
 }
 
 void CountCall(void* data) { ++*static_cast<int*>(data); }
