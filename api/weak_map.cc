@@ -29,7 +29,6 @@ struct WeakMap {
   uint32_t* heads;
   size_t used;
   size_t capacity;
-  size_t unused;
 
   size_t HashOf(loam_word key) const {
     // Objects do not move: their addresses will do. Fibonacci hashing (D. E.

@@ -173,6 +173,12 @@ struct alignas(64) Span {
     return index < free_index() || TestBit(alloc_bits(), index);
   }
   bool IsMarked(size_t index) const { return TestBit(mark_bits, index); }
+  // Its sweeper keeps a dead object. Relaxed: nobody else changes the bits, and
+  // they are read again when the span has been swept.
+  void Mark(size_t index) const {
+    std::atomic_ref(mark_bits[index / kBitsPerWord])
+        .fetch_or(BitMask(index), std::memory_order_relaxed);
+  }
 
   bool is_headed() const {
     return kind == SpanKind::kHeaded || kind == SpanKind::kHeadedNoscan ||

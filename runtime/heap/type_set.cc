@@ -284,8 +284,8 @@ bool TypeSet::MakeInternalTypes() {
   ambiguous->element.ambiguous = &kFirst;
   ephemeron->size = 2 * kWordBytes;
   set_ephemeron(&ephemeron->prefix, 2);
-  map->size = 5 * kWordBytes;
-  map->prefix.words = 5;
+  map->size = 4 * kWordBytes;
+  map->prefix.words = 4;
   map->prefix.pointers = &kBoth;
   map->pointer_mask = kBoth;
   entries->element_size = 3 * kWordBytes;

@@ -69,7 +69,7 @@ class TypeSet {
     kAmbiguousWords,  // an array whose every word is ambiguous
     kCellBitmap,      // two bitmaps at the end of the cell
     kEphemeron,       // a key, a value
-    kWeakMap,         // two pointers, and three words of data
+    kWeakMap,         // two pointers, and two words of data
     kWeakMapEntries,  // an array of keys, values and words of data
     kInternalTypes,
   };

@@ -46,11 +46,6 @@ void CallDispose(const Type& type, uintptr_t cell, const Span& span) {
   });
 }
 
-void MarkCell(Span* span, size_t index) {
-  std::atomic_ref(span->mark_bits[index / kBitsPerWord])
-      .fetch_or(BitMask(index), std::memory_order_relaxed);
-}
-
 // In checking mode, too, the slots count as stored.
 void ClearReferences(const Arena& arena, const Span& span, uintptr_t cell) {
   ForEachSlot(span, cell, [&arena](WordKind, uintptr_t slot) {
@@ -101,7 +96,7 @@ void SpecialTable::KeepForDispose(Span* span) {
         ClearBit(cells->disposed, index);
         return;  // Now its memory may be reused.
       }
-      MarkCell(span, index);
+      span->Mark(index);
       if (cells != nullptr && TestBit(cells->waiting, index)) return;
       ClearReferences(*page_heap_->arena_map().Find(cell), *span, cell);
       // Without memory for the bits it will be found dead once more.

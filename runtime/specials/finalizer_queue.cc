@@ -14,8 +14,11 @@ bool FinalizerQueue::Add(size_t count) {
 void FinalizerQueue::Wake() {
   const MutexLock lock(&runner_mutex_);
   ready_.NotifyAll();
-  if (wake_ == nullptr) return;
-  EmbedderCall("the finalizers-ready callback", [&] { wake_(wake_data_); });
+  // A lambda does not inherit the lock, as the analysis sees it.
+  const auto wake = wake_;
+  void* data = wake_data_;
+  if (wake == nullptr) return;
+  EmbedderCall("the finalizers-ready callback", [&] { wake(data); });
 }
 
 void FinalizerQueue::Push(Special* first, Special* last, size_t count) {

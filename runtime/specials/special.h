@@ -111,6 +111,11 @@ struct Special {
                   (has_extra ? sizeof(ExtraWords) : 0);
     return reinterpret_cast<Special**>(links) + level - 1;
   }
+  // Whether a function of the embedder's is called when the object dies.
+  bool calls_back() const {
+    return kind == SpecialKind::kFinalizer || kind == SpecialKind::kCleanup ||
+           (kind == SpecialKind::kEmbedder && embedder.kind->died != nullptr);
+  }
   // Tells records of one kind and address apart.
   uint64_t id() const {
     switch (kind) {

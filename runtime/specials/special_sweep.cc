@@ -74,13 +74,21 @@ class SpecialTable::Due {
 
 namespace {
 
-// The specials of one cell, from `first` on: whether one is a finalizer.
-bool AnyFinalizer(const Special* first, uintptr_t cell_end) {
+enum class Fate { kLives, kResurrected, kDies };
+
+// Of the cell up to `cell_end` whose specials begin with `first`: unmarked, but
+// with a finalizer, it is marked, and lives for one more cycle.
+Fate DecideFate(Span* span, const Special* first, uintptr_t cell_end) {
+  const size_t index = span->CellIndex(first->address);
+  if (span->IsMarked(index)) return Fate::kLives;
   for (const Special* s = first; s != nullptr && s->address < cell_end;
        s = s->next) {
-    if (s->kind == SpecialKind::kFinalizer) return true;
+    if (s->kind == SpecialKind::kFinalizer) {
+      span->Mark(index);
+      return Fate::kResurrected;
+    }
   }
-  return false;
+  return Fate::kDies;
 }
 
 }  // namespace
@@ -115,7 +123,6 @@ void SpecialTable::Settle(Due* due) {
 }
 
 void SpecialTable::SweepSpecials(Span* span) {
-  enum class Fate { kLives, kResurrected, kDies };
   Due due;
   {
     const SpinLockHolder lock(&span->specials_lock);
@@ -124,17 +131,8 @@ void SpecialTable::SweepSpecials(Span* span) {
     Fate fate = Fate::kLives;
     SpecialList(span).Filter([&](Special* special) {
       if (special->address >= cell_end) {
-        const size_t index = span->CellIndex(special->address);
-        cell_end = span->CellAddress(index + 1);
-        if (span->IsMarked(index)) {
-          fate = Fate::kLives;
-        } else if (AnyFinalizer(special, cell_end)) {
-          fate = Fate::kResurrected;
-          std::atomic_ref(span->mark_bits[index / kBitsPerWord])
-              .fetch_or(BitMask(index), std::memory_order_relaxed);
-        } else {
-          fate = Fate::kDies;
-        }
+        cell_end = span->CellOf(special->address) + span->cell_bytes;
+        fate = DecideFate(span, special, cell_end);
       }
       switch (special->kind) {
         case SpecialKind::kFinalizer:
@@ -143,50 +141,51 @@ void SpecialTable::SweepSpecials(Span* span) {
           return false;
         case SpecialKind::kWeakHandle:
           if (fate == Fate::kLives) return true;
-          break;
+          ClearWeakHandle(special, &due);
+          return false;
         case SpecialKind::kLongWeakHandle:
           if (fate != Fate::kDies) return true;
-          break;
+          ClearWeakHandle(special, &due);
+          return false;
         case SpecialKind::kWatch:
-          special->handle->watch_state.store(fate == Fate::kLives
-                                                 ? WatchState::kReached
-                                                 : WatchState::kUnreached,
-                                             std::memory_order_relaxed);
-          ClearHandle(special->handle);
-          due.ToFree(special);
+          AnswerWatch(special, fate == Fate::kLives, &due);
           return false;
         case SpecialKind::kPin:
           LOAM_CHECK(fate == Fate::kLives, "the pinned object %p is unmarked",
                      special->object());
           return true;
         case SpecialKind::kEmbedder:
+        case SpecialKind::kCleanup:
+        case SpecialKind::kProfile:
           if (fate != Fate::kDies) return true;
-          if (special->embedder.kind->died != nullptr) {
+          if (special->calls_back()) {
             due.ToQueue(special);
           } else {
             due.ToFree(special);
           }
           return false;
-        case SpecialKind::kCleanup:
-          if (fate != Fate::kDies) return true;
-          due.ToQueue(special);
-          return false;
-        case SpecialKind::kProfile:
-          if (fate != Fate::kDies) return true;
-          due.ToFree(special);
-          return false;
         case SpecialKind::kDispose:
           return true;
       }
-      // A weak handle.
-      ClearHandle(special->handle);
-      weak_handles_.Subtract(1);
-      due.ToFree(special);
-      return false;
+      return true;
     });
     FreeIndexIfEmpty(span);
   }
   Settle(&due);
+}
+
+void SpecialTable::ClearWeakHandle(Special* special, Due* due) {
+  ClearHandle(special->handle);
+  weak_handles_.Subtract(1);
+  due->ToFree(special);
+}
+
+void SpecialTable::AnswerWatch(Special* special, bool reached, Due* due) {
+  special->handle->watch_state.store(
+      reached ? WatchState::kReached : WatchState::kUnreached,
+      std::memory_order_relaxed);
+  ClearHandle(special->handle);
+  due->ToFree(special);
 }
 
 void SpecialTable::BeginMarking() {
@@ -223,16 +222,14 @@ bool SpecialTable::QueueUnordered() {
       // Dead, whether or not what is queued here keeps it for one more cycle:
       // sweeping could not tell.
       if (special->kind == SpecialKind::kWatch) {
-        special->handle->watch_state.store(WatchState::kUnreached,
-                                           std::memory_order_relaxed);
-      } else if (special->kind != SpecialKind::kWeakHandle) {
-        return true;
-      } else {
-        weak_handles_.Subtract(1);
+        AnswerWatch(special, /*reached=*/false, &due);
+        return false;
       }
-      ClearHandle(special->handle);
-      due.ToFree(special);
-      return false;
+      if (special->kind == SpecialKind::kWeakHandle) {
+        ClearWeakHandle(special, &due);
+        return false;
+      }
+      return true;
     });
     FreeIndexIfEmpty(span);
   });
@@ -248,11 +245,7 @@ void SpecialTable::QueueAll() {
   ForEachSpan([&](Span* span) {
     const SpinLockHolder lock(&span->specials_lock);
     SpecialList(span).Filter([&](Special* special) {
-      const bool runs = special->kind == SpecialKind::kFinalizer ||
-                        special->kind == SpecialKind::kCleanup ||
-                        (special->kind == SpecialKind::kEmbedder &&
-                         special->embedder.kind->died != nullptr);
-      if (!runs) return true;
+      if (!special->calls_back()) return true;
       (special->is_unordered ? unordered : due).ToQueue(special);
       return false;
     });

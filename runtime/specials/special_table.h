@@ -184,6 +184,9 @@ class SpecialTable {
   // waited for.
   void ClearHandle(WeakHandle* handle);
   void DropReference(WeakHandle* handle);
+  // The same, of a record that is leaving its list.
+  void ClearWeakHandle(Special* special, Due* due);
+  void AnswerWatch(Special* special, bool reached, Due* due);
   // Frees, or puts on the queue, what has left its list.
   void Settle(Due* due);
 
