@@ -13,6 +13,7 @@
 #include <ctime>
 #include <string_view>
 
+#include "runtime/base/race_hooks.h"
 #include "runtime/loaded_objects.h"
 #include "runtime/number_table.h"
 #include "runtime/output_file.h"
@@ -151,6 +152,9 @@ class ProfileWriter {
   bool Write();
 
  private:
+  // Reads the counts of the last moment that can be told. False when out of
+  // memory.
+  bool ReadCounts(Readings* readings);
   // What functions and locations are of.
   enum Kind : uint64_t { kNativeName, kEmbedderFunction };
   uint64_t String(std::string_view text);
@@ -384,21 +388,33 @@ void ProfileWriter::WriteSample(const HeapProfile::Reading& reading) {
   message.WriteTo(file_, profile::kSample);
 }
 
-bool ProfileWriter::Write() {
+bool ProfileWriter::ReadCounts(Readings* readings) {
   HeapProfile* heap_profile = runtime_->specials()->heap_profile();
-  // When all is swept, what the last marking found dead is all counted. If that
-  // has to wait for others, another collection may come first.
   Sweeper* sweeper = runtime_->sweeper();
-  const uint64_t sweeping = heap_profile->sweeping();
-  sweeper->SweepAll();
-  bool is_swept;
-  while (!(is_swept = sweeper->is_done()) &&
-         heap_profile->sweeping() == sweeping) {
+  for (;;) {
+    // When all is swept, what the last marking found dead is all counted. If
+    // that has to wait for others, another collection may come first.
+    const uint64_t sweeping = heap_profile->sweeping();
+    sweeper->SweepAll();
+    bool is_swept;
+    while (!(is_swept = sweeper->is_done()) &&
+           heap_profile->sweeping() == sweeping) {
+      sched_yield();
+    }
+    const uint64_t moment = is_swept ? sweeping + 1 : sweeping;
+    AtRacePoint(RacePoint::kMomentChosen);
+    if (!readings->Read(heap_profile, moment)) return false;
+    // As long as no marking is over, all is told. If the first has ended since,
+    // the moment chosen is the one before it, which has nothing in it.
+    if (sweeping != 0 || heap_profile->cycles() == 0) return true;
     sched_yield();
   }
-  const uint64_t moment = is_swept ? sweeping + 1 : sweeping;
+}
+
+bool ProfileWriter::Write() {
+  HeapProfile* heap_profile = runtime_->specials()->heap_profile();
   Readings readings;
-  if (!readings.Read(heap_profile, moment)) return false;
+  if (!ReadCounts(&readings)) return false;
 
   String("");  // must be the first
   WriteValueType(profile::kSampleType, "alloc_objects", "count");

@@ -112,8 +112,7 @@ ProfileBucket* HeapProfile::FindOrAdd(const CallStack& stack,
   return found != nullptr ? found : Add(none, cell, hash_of_none);
 }
 
-void HeapProfile::Advance(ProfileBucket* bucket) {
-  const uint64_t now = cycles();
+void HeapProfile::Advance(ProfileBucket* bucket, uint64_t now) {
   // Nothing waits for a moment later than two cycles on.
   for (int i = 0; i < 2 && bucket->cycle < now; i++) {
     bucket->published.Add(bucket->waiting[0]);
@@ -132,21 +131,21 @@ ProfileBucket* HeapProfile::BucketOf(const CallStack& stack,
 
 void HeapProfile::CountAllocated(ProfileBucket* bucket, double objects) {
   const MutexLock lock(&mutex_);
-  Advance(bucket);
+  Advance(bucket, cycles());
   bucket->waiting[1].allocated_samples++;
   bucket->waiting[1].allocated_objects += objects;
 }
 
 void HeapProfile::CountFreed(ProfileBucket* bucket, double objects) {
   const MutexLock lock(&mutex_);
-  Advance(bucket);
+  Advance(bucket, cycles());
   bucket->waiting[0].freed_samples++;
   bucket->waiting[0].freed_objects += objects;
 }
 
 void HeapProfile::CountYoung(ProfileBucket* bucket, double objects, bool died) {
   const MutexLock lock(&mutex_);
-  Advance(bucket);
+  Advance(bucket, cycles());
   // It was to be told at the moment after the last marking.
   ProfileCounts* counts = &bucket->waiting[0];
   counts->allocated_samples++;
@@ -163,15 +162,16 @@ size_t HeapProfile::bucket_count() {
 
 size_t HeapProfile::Read(uint64_t moment, Reading* readings, size_t capacity) {
   const MutexLock lock(&mutex_);
+  const uint64_t now = cycles();
   size_t read = 0;
   for (ProfileBucket* b = newest_; b != nullptr && read < capacity;
        b = b->older) {
-    Advance(b);
+    Advance(b, now);
     ProfileCounts counts = b->published;
-    if (cycles() == 0) {
+    if (now == 0) {
       counts.Add(b->waiting[0]);
       counts.Add(b->waiting[1]);
-    } else if (moment > cycles()) {
+    } else if (moment > now) {
       counts.Add(b->waiting[0]);
     }
     readings[read++] = {b, counts};

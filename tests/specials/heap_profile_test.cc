@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
 #include <vector>
 
 #include "tests/base/test_random.h"
@@ -112,6 +114,35 @@ TEST_F(HeapProfileTest, ABucketThatHasRestedForManyCyclesIsUpToDate) {
   profile_.CountFreed(bucket, 1);
   EXPECT_EQ(ReadUnswept().freed_samples, 0u);
   EXPECT_EQ(ReadSwept().freed_samples, 1u);
+}
+
+// What is allocated before the first marking is told before that has ended, not
+// when it has, and from the second on again: all of it, or nothing.
+TEST_F(HeapProfileTest, AReadingIsOfOneMomentWhileMarkingsEnd) {
+  constexpr size_t kBuckets = 2000;
+  std::vector<HeapProfile::Reading> readings(kBuckets);
+  size_t mixed = 0;
+  for (int round = 0; round < 100; round++) {
+    HeapProfile profile(&persistent_);
+    for (uintptr_t i = 0; i < kBuckets; i++) {
+      profile.CountAllocated(profile.BucketOf(StackOf(i), kCell), 1);
+    }
+    std::atomic<bool> is_over = false;
+    std::thread collector([&] {
+      for (int i = 0; i < 3; i++) profile.EndMarking();
+      is_over = true;
+    });
+    while (!is_over) {
+      profile.Read(0, readings.data(), readings.size());
+      size_t told = 0;
+      for (const HeapProfile::Reading& reading : readings) {
+        told += reading.counts.allocated_samples;
+      }
+      if (told != 0 && told != kBuckets) mixed++;
+    }
+    collector.join();
+  }
+  EXPECT_EQ(mixed, 0u);
 }
 
 TEST_F(HeapProfileTest, AStaleMomentIsNotTold) {
