@@ -21,6 +21,7 @@ void RootTable::EnterRoot(const char* kind, const char* name) {
 }
 
 void RootTable::EnterPart(const char* name) {
+  if (is_out_of_memory_) return;
   // Copied at once: the embedder may build it for the call.
   if ((names_.empty() && !names_.Add('\0')) || !AddName(name, &part_)) {
     is_out_of_memory_ = true;
@@ -38,10 +39,16 @@ uint32_t RootTable::FindGroup() const {
 
 bool RootTable::AddWord(WordKind kind, uintptr_t target) {
   if (is_out_of_memory_) return false;
-  if (group_ == kNoGroup && target != 0 && !AddGroup()) return false;
+  if (group_ == kNoGroup && target != 0 && !AddGroup()) {
+    is_out_of_memory_ = true;
+    return false;
+  }
   uint64_t& words = group_ != kNoGroup ? groups_[group_].words : words_;
   const uint64_t index = words++ - part_start_;
-  return target == 0 || references_.Add({kind, group_, part_, index, target});
+  if (target != 0 && !references_.Add({kind, group_, part_, index, target})) {
+    is_out_of_memory_ = true;
+  }
+  return !is_out_of_memory_;
 }
 
 bool RootTable::AddGroup() {
@@ -55,12 +62,15 @@ bool RootTable::AddGroup() {
     *offset = known;
     return strcmp(name(known), text) == 0 || AddName(text, offset);
   };
-  group_ = static_cast<uint32_t>(groups_.size());
+  const auto number = static_cast<uint32_t>(groups_.size());
   const bool is_nameless = thread_[0] == '\0' && name_[0] == '\0';
-  return set(thread_, last.thread, &group.thread) &&
-         set(kind_, last.kind, &group.kind) &&
-         set(name_, last.name, &group.name) && groups_.Add(group) &&
-         (!is_nameless || nameless_.Add(group_));
+  const bool is_added = set(thread_, last.thread, &group.thread) &&
+                        set(kind_, last.kind, &group.kind) &&
+                        set(name_, last.name, &group.name) &&
+                        groups_.Add(group) &&
+                        (!is_nameless || nameless_.Add(number));
+  if (is_added) group_ = number;
+  return is_added;
 }
 
 bool RootTable::AddName(const char* name, uint32_t* offset) {
