@@ -120,45 +120,53 @@ void HeapTracer::Reach(uintptr_t cell, Referrer referrer) {
   }
 }
 
+uintptr_t HeapTracer::MissingKey(uintptr_t cell, uintptr_t slot) const {
+  uintptr_t missing = 0;
+  references_.ForEachKey(cell, slot, [&](uintptr_t key) {
+    if (missing == 0 && !reached_.Contains(key)) missing = key;
+  });
+  return missing;
+}
+
 bool HeapTracer::IsRetaining(uintptr_t cell, const Reference& reference) const {
   if (IsStrong(reference.kind)) return true;
   if (references_.IsNeverCleared(reference.target)) return true;
-  if (reference.kind != WordKind::kEphemeronValue) return false;
-  bool has_all = true;
-  references_.ForEachKey(cell, reference.slot, [&](uintptr_t key) {
-    has_all = has_all && reached_.Contains(key);
-  });
-  return has_all;
+  return reference.kind == WordKind::kEphemeronValue &&
+         MissingKey(cell, reference.slot) == 0;
+}
+
+void HeapTracer::WaitFor(uintptr_t key, uintptr_t slot) {
+  const size_t cell_bytes = page_heap_->FindSpan(key)->cell_bytes;
+  if (!waiting_.Add(key, cell_bytes, slot)) is_out_of_memory_ = true;
 }
 
 void HeapTracer::Follow(uintptr_t cell) {
-  bool waits = false;
   references_.ForEach(cell, [&](const Reference& reference) {
     if (IsRetaining(cell, reference)) {
       Reach(reference.target, reference.slot != 0
                                   ? Referrer::Slot(reference.slot)
                                   : Referrer::Callback(cell));
-    } else {
-      waits = waits || reference.kind == WordKind::kEphemeronValue;
+    } else if (reference.kind == WordKind::kEphemeronValue) {
+      WaitFor(MissingKey(cell, reference.slot), reference.slot);
     }
   });
-  if (waits && !waiting_.Add(cell)) is_out_of_memory_ = true;
+  if (waiting_.waiting() != 0) {
+    waiting_.Take(cell, [&](uintptr_t slot) { FollowValue(slot); });
+  }
+}
+
+void HeapTracer::FollowValue(uintptr_t slot) {
+  const uintptr_t key = MissingKey(references_.CellOf(slot), slot);
+  if (key != 0) return WaitFor(key, slot);
+  const uintptr_t word = *reinterpret_cast<const uintptr_t*>(slot);
+  Reach(references_.TargetOf(WordKind::kEphemeronValue, word),
+        Referrer::Slot(slot));
 }
 
 void HeapTracer::FollowAll() {
-  size_t known;
-  do {
-    while (followed_ < order_.size() && !is_out_of_memory_) {
-      Follow(order_[followed_++]);
-    }
-    // Those that still wait come back to the front of the list.
-    known = order_.size();
-    const size_t count = waiting_.size();
-    for (size_t i = 0; i < count && !is_out_of_memory_; i++) {
-      Follow(waiting_[i]);
-    }
-    waiting_.RemoveFirst(count);
-  } while (order_.size() > known && !is_out_of_memory_);
+  while (followed_ < order_.size() && !is_out_of_memory_) {
+    Follow(order_[followed_++]);
+  }
 }
 
 void HeapTracer::ScanObject(Span*, uintptr_t cell) {
