@@ -11,7 +11,13 @@ extern "C" {
 /* A heap samples allocations at random, on average one for so many bytes, and
  * remembers the call stack of each for as long as the heap exists; and for as
  * long as the object lives, that it is in use. Off: 0; every object: 1. At most
- * LOAM_PROFILE_RATE_MAX. */
+ * LOAM_PROFILE_RATE_MAX.
+ *
+ * What it remembers is memory of the heap's own: a few hundred bytes for each
+ * call stack, type and size, of up to 65,536, and 16 MiB at most, or a 32nd of
+ * heap_limit if that is less. What comes later is counted by type and size
+ * only, under the function "(unknown call stack)", as is a sample whose call
+ * stack cannot be read. */
 #define LOAM_PROFILE_RATE_DEFAULT ((uint64_t)512 << 10)
 #define LOAM_PROFILE_RATE_MAX ((uint64_t)1 << 40)
 

@@ -22,9 +22,11 @@
 // bucket remembers when it was last brought up to date, and is again when
 // something is counted in it, or read.
 //
-// Buckets are never removed; there are kMaxBuckets at most, and a few more, in
-// which call stacks that came later are counted together, by type and size.
-// Their memory is the heap's own.
+// Buckets are never removed. There are kMaxBuckets at most, and they take
+// kMaxBytes at most: memory of the heap's own, of one with a limit a 32nd of
+// that at most. Call stacks that come later are counted together, by type and
+// size, in buckets without a stack. When these have taken an eighth more,
+// samples are lost.
 //
 // Thread-safe.
 
@@ -116,6 +118,7 @@ struct ProfileBucket {
 class HeapProfile {
  public:
   static constexpr size_t kMaxBuckets = size_t{1} << 16;
+  static constexpr size_t kMaxBytes = size_t{16} << 20;
 
   explicit HeapProfile(PersistentAllocator* persistent)
       : persistent_(persistent) {}
@@ -123,7 +126,8 @@ class HeapProfile {
   HeapProfile(const HeapProfile&) = delete;
   HeapProfile& operator=(const HeapProfile&) = delete;
 
-  // Where samples of this stack and cell are counted; NULL when out of memory.
+  // Where samples of this stack and cell are counted; NULL when out of memory,
+  // or when there are too many.
   ProfileBucket* BucketOf(const CallStack& stack, const ProfiledCell& cell)
       LOAM_EXCLUDES(mutex_);
   // A sampled object has been allocated; it stands for `objects`.
@@ -182,6 +186,8 @@ class HeapProfile {
   ProfileBucket* Add(const CallStack& stack, const ProfiledCell& cell,
                      uint64_t hash) LOAM_REQUIRES(mutex_);
   bool Grow() LOAM_REQUIRES(mutex_);
+  // Of the buckets and their table.
+  size_t MaxBytes() const;
   // Brings the bucket up to date; `now` is cycles().
   static void Advance(ProfileBucket* bucket, uint64_t now);
 
@@ -197,6 +203,7 @@ class HeapProfile {
   size_t heads_ LOAM_GUARDED_BY(mutex_) = 0;
   ProfileBucket* newest_ LOAM_GUARDED_BY(mutex_) = nullptr;
   size_t bucket_count_ LOAM_GUARDED_BY(mutex_) = 0;
+  size_t bytes_ LOAM_GUARDED_BY(mutex_) = 0;  // of the buckets and the table
 };
 
 }  // namespace loam

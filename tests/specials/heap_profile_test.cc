@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -237,7 +238,9 @@ TEST_F(HeapProfileTest, StacksThatComeTooLateAreCountedTogether) {
 }
 
 TEST_F(HeapProfileTest, OutOfMemoryCountsNothing) {
-  ledger_.set_limit(1 << 20);
+  constexpr size_t kTaken = 63 << 20;
+  ledger_.set_limit(64 << 20);
+  ASSERT_TRUE(ledger_.TryCharge(MemoryLedger::Use::kMetadata, kTaken));
   size_t counted = 0;
   for (uintptr_t i = 0; i < 20'000; i++) {
     if (Allocate(i) != nullptr) counted++;
@@ -246,6 +249,46 @@ TEST_F(HeapProfileTest, OutOfMemoryCountsNothing) {
   EXPECT_LT(counted, 20'000u);
   EXPECT_EQ(ReadSwept().allocated_samples, counted);
   EXPECT_NE(Allocate(1), nullptr) << "a bucket that exists needs no memory";
+  ledger_.Refund(MemoryLedger::Use::kMetadata, kTaken);
+}
+
+TEST_F(HeapProfileTest, DeepStacksTakeNoMoreMemory) {
+  constexpr size_t kSamples = 20'000;
+  CallStack deep;
+  deep.native_frames = CallStack::kMaxNativeFrames;
+  deep.embedder_frames = CallStack::kMaxEmbedderFrames;
+  std::fill_n(deep.words, deep.word_count(), 1);
+  for (const size_t limit : {UINT64_MAX, uint64_t{64} << 20}) {
+    MemoryLedger ledger;
+    ledger.set_limit(limit);
+    PersistentAllocator persistent(&ledger);
+    HeapProfile profile(&persistent);
+    for (size_t i = 0; i < kSamples; i++) {
+      deep.words[0] = i;
+      ProfileBucket* bucket = profile.BucketOf(deep, kCell);
+      ASSERT_NE(bucket, nullptr);
+      EXPECT_EQ(bucket->word_count() == 0, bucket->native_frames == 0);
+      profile.CountAllocated(bucket, 1);
+    }
+    const size_t bound = std::min(HeapProfile::kMaxBytes, limit / 32);
+    EXPECT_LE(ledger.metadata(), bound + bound / 4);
+    EXPECT_GE(ledger.metadata(), bound - bound / 4);
+    std::vector<HeapProfile::Reading> readings(profile.bucket_count());
+    profile.Read(0, readings.data(), readings.size());
+    uint64_t counted = 0;
+    for (const auto& reading : readings) {
+      counted += reading.counts.allocated_samples;
+    }
+    EXPECT_EQ(counted, kSamples);
+    EXPECT_EQ(readings.front().bucket->word_count(), 0u) << "those too many";
+    // Without a stack, but of any number of sizes.
+    ProfiledCell cell = kCell;
+    do {
+      cell.cell_bytes += 8192;
+      ASSERT_LT(cell.cell_bytes, size_t{1} << 30);
+    } while (profile.BucketOf(deep, cell) != nullptr);
+    EXPECT_LE(ledger.metadata(), bound + bound / 2);
+  }
 }
 
 TEST_F(HeapProfileTest, AReadingThatIsTooSmallSaysSo) {
