@@ -14,6 +14,11 @@
 
 namespace loam {
 
+// The length of the UTF-8 sequence that `text` begins with; 0 if there is none.
+size_t Utf8SequenceLength(std::string_view text);
+// What is written in place of a byte that is no UTF-8: U+FFFD.
+constexpr std::string_view kNotUtf8 = "\xef\xbf\xbd";
+
 class OutputFile {
  public:
   // `path` must live as long as the object. Nothing is opened yet.

@@ -197,7 +197,7 @@ uint64_t ProfileWriter::String(std::string_view text) {
     out_of_memory_ = true;
     return 0;
   }
-  if (is_new) ProtoMessage::WriteBytes(file_, profile::kString, text);
+  if (is_new) ProtoMessage::WriteString(file_, profile::kString, text);
   return number - 1;
 }
 
@@ -444,6 +444,7 @@ bool ProfileWriter::Write() {
 }  // namespace
 
 Status Runtime::WriteProfile(const char* path, ErrorMessage* message) {
+  const ScopedFatalContext context(&fatal_context_);
   OutputFile file(path);
   Status status = file.Open(message);
   if (status != Status::kOk) return status;
