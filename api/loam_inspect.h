@@ -168,7 +168,7 @@ LOAM_API loam_status loam_heap_map_write(loam_mutator* m, const char* path);
  * its limit; takes about 13 bytes for each object from the OS meanwhile.
  * Errors: LOAM_INVALID_ARGUMENT (NULL), LOAM_IO_ERROR (the file cannot be
  * opened or written), LOAM_OUT_OF_MEMORY (of the OS, for tables),
- * LOAM_WRONG_STATE (a trace callback has not reported as many references of an
+ * LOAM_WRONG_STATE (a trace callback has not reported the same references of an
  * object the second time as the first). */
 LOAM_API loam_status loam_heap_snapshot_write(loam_mutator* m,
                                               const char* path);

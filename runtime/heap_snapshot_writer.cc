@@ -181,6 +181,7 @@ void SnapshotWriter::WriteNodes() {
   }
   size_t number = 0;
   objects_->ForEach([&](uintptr_t cell) {
+    if (file_->has_failed()) return;
     const Span& span = *page_heap_->FindSpan(cell);
     const bool is_bytes =
         span.TypeOf(cell) == nullptr && span.scan == ScanKind::kNoscan;
@@ -248,10 +249,16 @@ void SnapshotWriter::WriteEdges() {
   for (const RootNode& node : roots_.nodes()) WriteRootEdges(node);
   size_t number = 0;
   objects_->ForEach([&](uintptr_t cell) {
+    if (file_->has_failed()) return;
     uint32_t edges = 0;
     ForEachEdge(cell, [&](const Reference& reference, bool is_retaining) {
-      WriteReference(cell, reference, is_retaining);
       edges++;
+      // It has no number if the callback had not reported it before.
+      if (objects_->Contains(reference.target)) {
+        WriteReference(cell, reference, is_retaining);
+      } else {
+        has_changed_ = true;
+      }
     });
     if (edges != edge_counts_[number++]) has_changed_ = true;
   });
@@ -292,7 +299,7 @@ Status SnapshotWriter::Write(ErrorMessage* message) {
   }
   if (has_changed_) {
     message->Format(
-        "a trace callback did not report as many references the second time "
+        "a trace callback did not report the same references the second time "
         "as the first");
     return Status::kWrongState;
   }

@@ -40,6 +40,10 @@ class OutputFile {
   // '&'. Bytes that are no UTF-8 become U+FFFD.
   void PutJsonString(std::string_view text);
 
+  // Whether something could not be written; whoever has much more to write need
+  // not.
+  bool has_failed() const { return error_ != 0; }
+
   // Puts the file in its place, where it replaces an earlier one.
   Status Commit(ErrorMessage* message);
 
