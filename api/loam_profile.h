@@ -38,7 +38,11 @@ typedef struct loam_profile_function {
   uint32_t first_line; /* 0: unknown */
 } loam_profile_function;
 
-/* Which frames a sample has. */
+/* Which frames a sample has.
+ *
+ * Native frames are read from the stack that the thread is on, with the help of
+ * what is remembered of earlier samples. So destroy a fiber (loam_fiber) before
+ * you give back the memory of its stack. */
 typedef enum loam_profile_stacks LOAM_ENUM_TYPE {
   /* Those that the `frames` callback gives, if there are any, as called by the
    * functions on the thread's native stack. */
