@@ -37,7 +37,7 @@ uint32_t RootTable::FindGroup() const {
   return kNoGroup;
 }
 
-bool RootTable::AddWord(WordKind kind, uintptr_t target) {
+bool RootTable::AddWord(uintptr_t target) {
   if (is_out_of_memory_) return false;
   if (group_ == kNoGroup && target != 0 && !AddGroup()) {
     is_out_of_memory_ = true;
@@ -45,7 +45,7 @@ bool RootTable::AddWord(WordKind kind, uintptr_t target) {
   }
   uint64_t& words = group_ != kNoGroup ? groups_[group_].words : words_;
   const uint64_t index = words++ - part_start_;
-  if (target != 0 && !references_.Add({kind, group_, part_, index, target})) {
+  if (target != 0 && !references_.Add({group_, part_, index, target})) {
     is_out_of_memory_ = true;
   }
   return !is_out_of_memory_;
@@ -94,17 +94,17 @@ bool HeapTracer::Trace(GcCycle* cycle) {
 }
 
 void HeapTracer::Visit(WordKind kind, uintptr_t word) {
-  AddRoot(kind, references_.TargetOf(kind, word));
+  AddRoot(references_.TargetOf(kind, word));
 }
 
 void HeapTracer::VisitWeak(WordKind kind, uintptr_t word) {
   const uintptr_t target = references_.TargetOf(kind, word);
-  AddRoot(kind, target != 0 && references_.IsNeverCleared(target) ? target : 0);
+  AddRoot(target != 0 && references_.IsNeverCleared(target) ? target : 0);
 }
 
-void HeapTracer::AddRoot(WordKind kind, uintptr_t target) {
+void HeapTracer::AddRoot(uintptr_t target) {
   if (is_out_of_memory_) return;
-  if (!roots_.AddWord(kind, target)) {
+  if (!roots_.AddWord(target)) {
     is_out_of_memory_ = true;
     return;
   }
@@ -182,7 +182,7 @@ void HeapTracer::Drain() {
   while (finalizable_done_ < finalizable_.size() && !is_out_of_memory_) {
     const uintptr_t cell = finalizable_[finalizable_done_++];
     if (reached_.Contains(cell)) continue;
-    AddRoot(WordKind::kPointer, cell);
+    AddRoot(cell);
     FollowAll();
   }
 }

@@ -44,7 +44,6 @@ struct RootGroup {
 };
 
 struct RootReference {
-  WordKind kind;
   uint32_t group;    // in RootTable::groups
   uint32_t part;     // a name; see RootTable::name
   uint64_t index;    // of the word in its group, or the part of it
@@ -59,7 +58,7 @@ class RootTable {
   void EnterPart(const char* name);
   // The next word, which refers to the object in cell `target`; 0: to none.
   // False when out of memory.
-  bool AddWord(WordKind kind, uintptr_t target);
+  bool AddWord(uintptr_t target);
 
   const OsArray<RootGroup>& groups() const { return groups_; }
   const OsArray<RootReference>& references() const { return references_; }
@@ -172,7 +171,7 @@ class HeapTracer final : public Tracer {
 
  private:
   void Visit(WordKind kind, uintptr_t word);
-  void AddRoot(WordKind kind, uintptr_t target);
+  void AddRoot(uintptr_t target);
   void Reach(uintptr_t cell, Referrer referrer);
   // What has been reached and not followed yet, and all that it leads to.
   void FollowAll();

@@ -49,18 +49,18 @@ TEST(OutOfMemoryTest, ARootTableEndsWithIt) {
     for (size_t i = 0; i < words_before; i++) {
       const std::string name = "root " + std::to_string(i);
       roots.EnterRoot("provider", i % 2 == 0 ? name.c_str() : nullptr);
-      ASSERT_TRUE(roots.AddWord(WordKind::kPointer, kTarget));
+      ASSERT_TRUE(roots.AddWord(kTarget));
     }
     const NoMemory no_memory;
     bool has_failed = false;
     for (size_t i = 0; i < 20'000; i++) {
       roots.EnterRoot("frame", "f");
       roots.EnterPart("first");
-      const bool added = roots.AddWord(WordKind::kPointer, kTarget);
+      const bool added = roots.AddWord(kTarget);
       if (added && has_failed) return ADD_FAILURE();
       has_failed = has_failed || !added;
       roots.EnterPart("second");
-      (void)roots.AddWord(WordKind::kPointer, 0);
+      (void)roots.AddWord(0);
     }
     if (!has_failed) return ADD_FAILURE();
   }
