@@ -83,12 +83,13 @@ LOAM_API loam_status loam_heap_set_profile_rate(loam_heap* heap, uint64_t rate);
  *   go tool pprof -sample_index=alloc_space -tree heap.pprof
  *
  * Samples have four values, alloc_objects, alloc_space, inuse_objects and
- * inuse_space, and the labels "type" (a type's name, or bytes, slots, bitmap,
- * ambiguous) and "bytes" (the size of its cell). Values are estimates of all
- * that has been allocated, from what was sampled: unbiased, with a standard
- * deviation of about sqrt(rate / bytes) of the figure. Sizes are those of
- * cells, as loam_object_size rounds them up and with a type word where there is
- * one; byte objects below 16 bytes that share a cell are one object.
+ * inuse_space, and the labels "type" (a type's name; "bytes", "slots", "object
+ * with a bitmap" or "ambiguous words" without one; "ephemeron", "weak map" and
+ * "weak map entries") and "bytes" (the size of its cell). Values are estimates
+ * of all that has been allocated, from what was sampled: unbiased, with a
+ * standard deviation of about sqrt(rate / bytes) of the figure. Sizes are those
+ * of cells, as loam_object_size rounds them up and with a type word where there
+ * is one; byte objects below 16 bytes that share a cell are one object.
  *
  * The profile tells of one moment, so that what is in use is what was allocated
  * less what had died: the end of the last collection. (Or of the one before,

@@ -108,11 +108,6 @@ class SnapshotWriter {
   uint64_t NodeOf(uintptr_t cell) const {
     return roots_.nodes().size() + objects_->NumberOf(cell);
   }
-  uint32_t StringOf(std::string_view text) {
-    const uint32_t number = strings_.NumberOf(text);
-    if (number == StringTable::kNone) is_out_of_memory_ = true;
-    return number;
-  }
 
   Runtime* const runtime_;
   PageHeap* const page_heap_;
@@ -123,8 +118,7 @@ class SnapshotWriter {
   SnapshotRoots roots_;
   OsArray<uint32_t> edge_counts_;  // of objects, by number
   uint64_t edge_count_ = 0;
-  bool is_first_ = true;  // of the list that is being written
-  bool is_out_of_memory_ = false;
+  bool is_first_ = true;      // of the list that is being written
   bool has_changed_ = false;  // what a trace callback reports
 };
 
@@ -185,7 +179,8 @@ void SnapshotWriter::WriteNodes() {
     const Span& span = *page_heap_->FindSpan(cell);
     const bool is_bytes =
         span.TypeOf(cell) == nullptr && span.scan == ScanKind::kNoscan;
-    WriteNode(is_bytes ? kNative : kObject, StringOf(NameOfObject(span, cell)),
+    WriteNode(is_bytes ? kNative : kObject,
+              strings_.NumberOf(NameOfObject(span, cell)),
               objects_->IdentityOf(cell), Runtime::ObjectBytes(span, cell),
               edge_counts_[number++]);
   });
@@ -229,7 +224,7 @@ void SnapshotWriter::WriteNamedEdge(SlotName name, bool is_retaining,
   const bool has_field = name.field[0] != '\0';
   const EdgeType named = is_retaining ? kProperty : kWeak;
   if (has_field && name.index == SlotName::kNone) {  // most
-    WriteEdge(named, StringOf(name.field), node);
+    WriteEdge(named, strings_.NumberOf(name.field), node);
   } else if (!is_retaining || (has_field && !name.is_array_element)) {
     char text[kNameBytes];
     if (name.index != SlotName::kNone && name.index >= kNamedIndices) {
@@ -237,7 +232,7 @@ void SnapshotWriter::WriteNamedEdge(SlotName name, bool is_retaining,
     }
     std::string_view written = WriteSlotName(name, text, sizeof(text));
     if (written.substr(0, 1) == ".") written.remove_prefix(1);
-    WriteEdge(named, StringOf(written), node);
+    WriteEdge(named, strings_.NumberOf(written), node);
   } else {
     WriteEdge(name.is_in_fixed_part ? kHidden : kElement, name.index, node);
   }
@@ -291,7 +286,7 @@ Status SnapshotWriter::Write(ErrorMessage* message) {
         ",\n\"trace_function_infos\":[],\n\"trace_tree\":[],\n\"samples\":[],\n"
         "\"locations\":[]");
     WriteStrings();
-    has_memory = !is_out_of_memory_;
+    has_memory = !strings_.is_out_of_memory();
   }
   if (!has_memory) {
     message->Format("out of memory for its tables");

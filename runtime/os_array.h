@@ -39,10 +39,6 @@ class OsArray {
     size_ += count;
     return true;
   }
-  void RemoveFirst(size_t count) {
-    size_ -= count;
-    if (size_ != 0) memmove(items_, items_ + count, size_ * kItemSize);
-  }
   void Swap(OsArray* other) {
     std::swap(items_, other->items_);
     std::swap(size_, other->size_);

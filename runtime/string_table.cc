@@ -53,6 +53,12 @@ bool StringTable::Add(std::string_view text, uint32_t hash) {
 }
 
 uint32_t StringTable::NumberOf(std::string_view text) {
+  const uint32_t number = FindOrAdd(text);
+  if (number == kNone) is_out_of_memory_ = true;
+  return number;
+}
+
+uint32_t StringTable::FindOrAdd(std::string_view text) {
   if (2 * entries_.size() >= places_.size() && !GrowPlaces()) return kNone;
   const uint32_t hash = Hash(text);
   const size_t place = FindPlace(text, hash);

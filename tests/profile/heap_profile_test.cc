@@ -144,8 +144,8 @@ TEST_F(HeapProfileTest, EveryWayToAllocateIsSampled) {
   EXPECT_EQ(profile.TotalsOfType("array").alloc_objects, 20);
   EXPECT_EQ(profile.TotalsOfType("big").alloc_objects, 10);
   EXPECT_EQ(profile.TotalsOfType("slots").alloc_objects, 20);
-  EXPECT_EQ(profile.TotalsOfType("bitmap").alloc_objects, 20);
-  EXPECT_EQ(profile.TotalsOfType("ambiguous").alloc_objects, 10);
+  EXPECT_EQ(profile.TotalsOfType("object with a bitmap").alloc_objects, 20);
+  EXPECT_EQ(profile.TotalsOfType("ambiguous words").alloc_objects, 10);
   EXPECT_EQ(profile.TotalsOfType("bytes").alloc_objects, 20);
   EXPECT_EQ(profile.TotalsOfType("node").alloc_objects, 720);
   heap.ExpectSound();
