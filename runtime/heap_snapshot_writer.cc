@@ -19,6 +19,7 @@
 // are of the types "object", named by their loam type, and "native", bytes
 // without a type.
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <initializer_list>
@@ -148,7 +149,9 @@ void SnapshotWriter::WriteHeader() {
 
 void SnapshotWriter::WriteNode(NodeType type, uint32_t name, uint64_t identity,
                                uint64_t bytes, uint64_t edges) {
-  PutItem({type, name, identity, bytes, edges, 0, 0});
+  // Readers keep 32 bits of each.
+  PutItem({type, name, identity, std::min<uint64_t>(bytes, UINT32_MAX), edges,
+           0, 0});
 }
 
 // Nearly all of the file.

@@ -17,6 +17,7 @@
 
 #include "tests/snapshot/random_graph.h"
 #include "tests/snapshot/snapshot_fixture.h"
+#include "tests/support/sanitized.h"
 
 namespace loam_test {
 namespace {
@@ -343,6 +344,17 @@ TEST_F(HeapSnapshotTest, Errors) {
   EXPECT_THAT(loam_last_error(), HasSubstr("loam_heap_snapshot_write: cannot "
                                            "open"));
   EXPECT_EQ(loam_heap_snapshot_write(heap.m(), "/dev/full"), LOAM_IO_ERROR);
+}
+
+// Readers keep 32 bits of a size. The object's pages are not touched.
+TEST_F(HeapSnapshotTest, AnObjectOfMoreThan4GiB) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers map a share of it, too";
+  TestHeap heap;
+  heap.kept = {loam_alloc_bytes(heap.m(), size_t{5} << 30)};
+  if (heap.kept[0] == nullptr) GTEST_SKIP() << "the OS has no room for it";
+  const SnapshotReader snapshot = Write(heap);
+  ASSERT_EQ(snapshot.CountNamed("bytes"), 1u);
+  EXPECT_EQ(snapshot.nodes[ObjectNodes(snapshot)[0]].bytes, UINT32_MAX);
 }
 
 // A trace callback that does not say the same twice.
