@@ -100,10 +100,11 @@ LOAM_API loam_status loam_heap_set_profile_rate(loam_heap* heap, uint64_t rate);
  * Any thread, attached or not; not a safepoint, and the world goes on. Sweeps
  * what the last collection has left to sweep, as allocations would. Names of
  * native functions are read from the symbol tables of the program and of what
- * it has loaded: of a stripped program, only those it exports. `path` names a
- * file, replaced if it is there; until the new one is complete it stays as it
- * was. Errors: LOAM_INVALID_ARGUMENT (NULL), LOAM_IO_ERROR, LOAM_OUT_OF_MEMORY
- * (of the OS, for tables). */
+ * it has loaded: of a stripped program, only those it exports. Takes about 30
+ * KiB of the thread's stack, beside what `describe` takes. `path` names a file,
+ * replaced if it is there; until the new one is complete it stays as it was.
+ * Errors: LOAM_INVALID_ARGUMENT (NULL), LOAM_IO_ERROR, LOAM_OUT_OF_MEMORY (of
+ * the OS, for tables). */
 LOAM_API loam_status loam_heap_profile_write(loam_heap* heap, const char* path);
 
 #ifdef __cplusplus

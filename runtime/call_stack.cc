@@ -59,10 +59,7 @@ LOAM_READS_STACK bool IsPresent(const KnownCalls::Stack& stack,
   }
   for (size_t i = 1; i < stack.count; i++) {
     const CallFrame& frame = stack.frames[i];
-    if (reinterpret_cast<const uintptr_t*>(frame.stack_pointer)[-1] !=
-        frame.address) {
-      return false;
-    }
+    if (ReturnAddressBelow(frame.stack_pointer) != frame.address) return false;
   }
   return true;
 }

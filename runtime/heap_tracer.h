@@ -5,17 +5,20 @@
 // collection at this moment would keep, and what is reached first is reached on
 // a shortest way.
 //
-// An object with a finalizer that nothing else reaches is reached too, from a
-// root of its own: it lives until its finalizer has run.
+// An object with an ordered finalizer that nothing else reaches is reached too,
+// from a root of its own: it lives until its finalizer has run. One that only
+// has an unordered finalizer is not, before a collection has queued that.
 //
 // An ephemeron value whose key has not been reached waits in an index by key,
 // and is looked at again when the key is followed: all of them take linear time
 // together.
 //
 // For as long as the world is stopped, everything swept and cursors flushed.
-// Takes memory from the OS beside the heap: 8 bytes for each object reached, 16
-// with Keep::kReferrers; and while ephemeron values wait, half as much as the
-// pages of their keys take.
+// Takes memory from the OS beside the heap: up to 16 bytes for each object
+// reached while a table grows, 24 with Keep::kReferrers, and when the trace is
+// over 8 and 16; the bits of ObjectSet; 32 bytes for each root that refers to
+// an object; and while ephemeron values wait, half as much as the pages of
+// their keys take.
 
 #ifndef LOAM_RUNTIME_HEAP_TRACER_H_
 #define LOAM_RUNTIME_HEAP_TRACER_H_

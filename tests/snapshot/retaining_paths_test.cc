@@ -242,6 +242,21 @@ TEST_F(FindPathTest, ObjectsWithFinalizers) {
   EXPECT_EQ(loam_find_path(heap.m(), payload, Record, &path), LOAM_NOT_FOUND);
 }
 
+// An unordered finalizer keeps its object only once it waits to run.
+TEST_F(FindPathTest, ObjectsWithUnorderedFinalizers) {
+  TestHeap heap;
+  Node* closing = NewNode(heap.m(), RegisterNode(heap.types()), 1);
+  ASSERT_EQ(loam_finalizer_set(
+                heap.m(), closing, [](loam_mutator*, void*, void*) {}, nullptr,
+                LOAM_FINALIZER_UNORDERED),
+            LOAM_OK);
+  EXPECT_EQ(loam_find_path(heap.m(), closing, Record, nullptr), LOAM_NOT_FOUND);
+  heap.Collect();
+  EXPECT_EQ(Find(heap, closing)[0].from, "/the finalizer queue/");
+  EXPECT_EQ(loam_finalizers_run(heap.m(), 0, nullptr, nullptr), LOAM_OK);
+  EXPECT_EQ(loam_find_path(heap.m(), closing, Record, nullptr), LOAM_NOT_FOUND);
+}
+
 // Each value of a weak map leads to the next key through another object. A
 // tracer that looks at all records again and again needs 10^10 visits.
 TEST_F(FindPathTest, ALongChainOfEphemerons) {
