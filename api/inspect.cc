@@ -57,12 +57,17 @@ bool CallPath(const PathStep& step, void* data) {
   return go_on != 0;
 }
 
-// "CALL: PROBLEM".
-loam_status ReportProblem(Runtime* runtime, const char* call, Status status,
-                          const ErrorMessage& problem) {
-  ErrorMessage message;
-  message.Format("%s: %.400s", call, problem.text);
-  return Report(runtime, status, message);
+loam_status WriteFile(loam_mutator* m, const char* path, const char* call,
+                      Status (Runtime::*write)(Mutator*, const char*,
+                                               ErrorMessage*)) {
+  Mutator* mutator = RequireMutator(m, call);
+  Runtime* runtime = mutator->runtime;
+  if (path == nullptr) {
+    return InvalidArgument(runtime, call, "path", "is NULL");
+  }
+  ErrorMessage problem;
+  const Status status = (runtime->*write)(mutator, path, &problem);
+  return ReportProblem(runtime, call, status, problem);
 }
 
 bool FindObject(loam_heap* heap, const void* p, const char* call, Span** span,
@@ -172,27 +177,12 @@ loam_status loam_heap_walk(loam_mutator* m, loam_walk_fn fn, void* data) {
 }
 
 loam_status loam_heap_map_write(loam_mutator* m, const char* path) {
-  constexpr char kCall[] = "loam_heap_map_write";
-  Mutator* mutator = RequireMutator(m, kCall);
-  Runtime* runtime = mutator->runtime;
-  if (path == nullptr) {
-    return InvalidArgument(runtime, kCall, "path", "is NULL");
-  }
-  ErrorMessage problem;
-  const Status status = runtime->WriteMap(mutator, path, &problem);
-  return ReportProblem(runtime, kCall, status, problem);
+  return WriteFile(m, path, "loam_heap_map_write", &Runtime::WriteMap);
 }
 
 loam_status loam_heap_snapshot_write(loam_mutator* m, const char* path) {
-  constexpr char kCall[] = "loam_heap_snapshot_write";
-  Mutator* mutator = RequireMutator(m, kCall);
-  Runtime* runtime = mutator->runtime;
-  if (path == nullptr) {
-    return InvalidArgument(runtime, kCall, "path", "is NULL");
-  }
-  ErrorMessage problem;
-  const Status status = runtime->WriteSnapshot(mutator, path, &problem);
-  return ReportProblem(runtime, kCall, status, problem);
+  return WriteFile(m, path, "loam_heap_snapshot_write",
+                   &Runtime::WriteSnapshot);
 }
 
 loam_status loam_find_path(loam_mutator* m, const void* object,

@@ -11,6 +11,13 @@ loam_status Report(Runtime* runtime, Status status,
   return static_cast<loam_status>(status);
 }
 
+loam_status ReportProblem(Runtime* runtime, const char* call, Status status,
+                          const ErrorMessage& problem) {
+  ErrorMessage message;
+  message.Format("%s: %.400s", call, problem.text);
+  return Report(runtime, status, message);
+}
+
 loam_status InvalidArgument(Runtime* runtime, const char* call,
                             const char* argument, const char* problem) {
   ErrorMessage message;

@@ -91,6 +91,10 @@ ThreadPool* ThreadPoolOf(const loam_platform& platform);
 loam_status Report(Runtime* runtime, Status status,
                    const ErrorMessage& message);
 
+// The same, of a problem that does not name the call: "CALL: PROBLEM".
+loam_status ReportProblem(Runtime* runtime, const char* call, Status status,
+                          const ErrorMessage& problem);
+
 // "CALL: ARGUMENT: PROBLEM", as LOAM_INVALID_ARGUMENT.
 loam_status InvalidArgument(Runtime* runtime, const char* call,
                             const char* argument, const char* problem);

@@ -155,20 +155,25 @@ LOAM_API loam_status loam_heap_map_write(loam_mutator* m, const char* path);
  * one is complete it stays as it was.
  *
  * In it are the objects that the roots reach, which are those that a collection
- * at this moment would keep; no collection is run. Each has the name of its
+ * at this moment would keep, less those that it would keep only for unordered
+ * finalizers to run; no collection is run. Each has the name of its
  * type ("bytes", "slots" or "object with a bitmap" without one) and the size
  * that loam_object_size gives. Edges have the names of fields, and indices
  * where a word has none, is in an array, or was reported by a trace callback;
  * those of weak words are weak. Roots are nodes of their own, by thread, kind
  * and name. An object keeps its number (@...) for as long as the heap lives, so
- * that snapshots of a heap can be compared.
+ * that snapshots of a heap can be compared. Viewers read numbers of 32 bits: in
+ * a heap with more than 32 GiB of address space (reserved_bytes) two objects
+ * may show the same, and an object of 4 GiB or more is shown a byte smaller
+ * than 4 GiB.
  *
  * Stops the world while it writes: about a second for a million objects.
  * Safepoint. Allocates nothing in the heap, and works on one that has reached
- * its limit; takes about 13 bytes for each object from the OS meanwhile.
+ * its limit; takes up to 16 bytes for each object, and a 56th of the heap, from
+ * the OS meanwhile.
  * Errors: LOAM_INVALID_ARGUMENT (NULL), LOAM_IO_ERROR (the file cannot be
  * opened or written), LOAM_OUT_OF_MEMORY (of the OS, for tables),
- * LOAM_WRONG_STATE (a trace callback has not reported as many references of an
+ * LOAM_WRONG_STATE (a trace callback has not reported the same references of an
  * object the second time as the first). */
 LOAM_API loam_status loam_heap_snapshot_write(loam_mutator* m,
                                               const char* path);
@@ -207,16 +212,17 @@ typedef int (*loam_path_fn)(const loam_path_step* step, void* data);
 /* Finds what keeps an object alive: a shortest path of references from a root
  * to it. Calls visit for every step, from the root on; without one (NULL), the
  * path goes to the log as lines of text, of a very long one both ends. Weak
- * references keep nothing alive. An object that only its finalizer keeps has a
- * root of the kind "object with a finalizer".
+ * references keep nothing alive. An object that only an ordered finalizer keeps
+ * has a root of the kind "object with a finalizer". One that only an unordered
+ * finalizer would keep has none, until a collection has queued that.
  *
  * Stops the world while it follows the heap's references, about an eighth of a
  * second for a million objects. Safepoint. `object` may be an address inside
  * the object, and need not be rooted; if it is, that may well be the path.
  * Errors: LOAM_INVALID_ARGUMENT (no object lives there), LOAM_NOT_FOUND (no
  * root reaches it: it is dead, and the next collection will find that out),
- * LOAM_OUT_OF_MEMORY (of the OS, for tables: about 24 bytes for each object
- * that the roots reach). */
+ * LOAM_OUT_OF_MEMORY (of the OS, for tables: up to 24 bytes for each object
+ * that the roots reach, and a 56th of the heap). */
 LOAM_API loam_status loam_find_path(loam_mutator* m, const void* object,
                                     loam_path_fn visit, void* data);
 

@@ -11,7 +11,13 @@ extern "C" {
 /* A heap samples allocations at random, on average one for so many bytes, and
  * remembers the call stack of each for as long as the heap exists; and for as
  * long as the object lives, that it is in use. Off: 0; every object: 1. At most
- * LOAM_PROFILE_RATE_MAX. */
+ * LOAM_PROFILE_RATE_MAX.
+ *
+ * What it remembers is memory of the heap's own: a few hundred bytes for each
+ * call stack, type and size, of up to 65,536, and 16 MiB at most, or a 32nd of
+ * heap_limit if that is less. What comes later is counted by type and size
+ * only, under the function "(unknown call stack)", as is a sample whose call
+ * stack cannot be read. */
 #define LOAM_PROFILE_RATE_DEFAULT ((uint64_t)512 << 10)
 #define LOAM_PROFILE_RATE_MAX ((uint64_t)1 << 40)
 
@@ -32,7 +38,11 @@ typedef struct loam_profile_function {
   uint32_t first_line; /* 0: unknown */
 } loam_profile_function;
 
-/* Which frames a sample has. */
+/* Which frames a sample has.
+ *
+ * Native frames are read from the stack that the thread is on, with the help of
+ * what is remembered of earlier samples. So destroy a fiber (loam_fiber) before
+ * you give back the memory of its stack. */
 typedef enum loam_profile_stacks LOAM_ENUM_TYPE {
   /* Those that the `frames` callback gives, if there are any, as called by the
    * functions on the thread's native stack. */
@@ -73,12 +83,13 @@ LOAM_API loam_status loam_heap_set_profile_rate(loam_heap* heap, uint64_t rate);
  *   go tool pprof -sample_index=alloc_space -tree heap.pprof
  *
  * Samples have four values, alloc_objects, alloc_space, inuse_objects and
- * inuse_space, and the labels "type" (a type's name, or bytes, slots, bitmap,
- * ambiguous) and "bytes" (the size of its cell). Values are estimates of all
- * that has been allocated, from what was sampled: unbiased, with a standard
- * deviation of about sqrt(rate / bytes) of the figure. Sizes are those of
- * cells, as loam_object_size rounds them up and with a type word where there is
- * one; byte objects below 16 bytes that share a cell are one object.
+ * inuse_space, and the labels "type" (a type's name; "bytes", "slots", "object
+ * with a bitmap" or "ambiguous words" without one; "ephemeron", "weak map" and
+ * "weak map entries") and "bytes" (the size of its cell). Values are estimates
+ * of all that has been allocated, from what was sampled: unbiased, with a
+ * standard deviation of about sqrt(rate / bytes) of the figure. Sizes are those
+ * of cells, as loam_object_size rounds them up and with a type word where there
+ * is one; byte objects below 16 bytes that share a cell are one object.
  *
  * The profile tells of one moment, so that what is in use is what was allocated
  * less what had died: the end of the last collection. (Or of the one before,
@@ -89,10 +100,11 @@ LOAM_API loam_status loam_heap_set_profile_rate(loam_heap* heap, uint64_t rate);
  * Any thread, attached or not; not a safepoint, and the world goes on. Sweeps
  * what the last collection has left to sweep, as allocations would. Names of
  * native functions are read from the symbol tables of the program and of what
- * it has loaded: of a stripped program, only those it exports. `path` names a
- * file, replaced if it is there; until the new one is complete it stays as it
- * was. Errors: LOAM_INVALID_ARGUMENT (NULL), LOAM_IO_ERROR, LOAM_OUT_OF_MEMORY
- * (of the OS, for tables). */
+ * it has loaded: of a stripped program, only those it exports. Takes about 30
+ * KiB of the thread's stack, beside what `describe` takes. `path` names a file,
+ * replaced if it is there; until the new one is complete it stays as it was.
+ * Errors: LOAM_INVALID_ARGUMENT (NULL), LOAM_IO_ERROR, LOAM_OUT_OF_MEMORY (of
+ * the OS, for tables). */
 LOAM_API loam_status loam_heap_profile_write(loam_heap* heap, const char* path);
 
 #ifdef __cplusplus

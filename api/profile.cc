@@ -26,9 +26,7 @@ loam_status loam_heap_profile_write(loam_heap* heap, const char* path) {
   }
   ErrorMessage problem;
   const Status status = Unwrap(heap)->WriteProfile(path, &problem);
-  ErrorMessage message;
-  message.Format("%s: %.400s", kCall, problem.text);
-  return Report(Unwrap(heap), status, message);
+  return ReportProblem(Unwrap(heap), kCall, status, problem);
 }
 
 }  // extern "C"

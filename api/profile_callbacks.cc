@@ -7,6 +7,7 @@ namespace loam {
 namespace {
 
 void CallFrames(Mutator* m, CallStack* stack) {
+  const ScopedFatalContext context(m->runtime->fatal_context());
   const loam_profile_options& o = ProfileOptionsOf(m->runtime);
   loam_profile_frame frames[CallStack::kMaxEmbedderFrames];
   size_t count = 0;
@@ -14,7 +15,6 @@ void CallFrames(Mutator* m, CallStack* stack) {
     count = o.frames(Wrap(m), frames, CallStack::kMaxEmbedderFrames, o.data);
   });
   if (count > CallStack::kMaxEmbedderFrames) {
-    const ScopedFatalContext context(m->runtime->fatal_context());
     FatalMisuse(
         "the frames callback of the heap profile returned %zu, of at most %zu",
         count, CallStack::kMaxEmbedderFrames);

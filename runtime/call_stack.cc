@@ -3,8 +3,11 @@
 #include <libunwind.h>
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 #include "runtime/mutator.h"
+#include "runtime/runtime.h"
 
 // Return addresses are read from the stack, where sanitizers do not expect it.
 #define LOAM_READS_STACK \
@@ -56,10 +59,7 @@ LOAM_READS_STACK bool IsPresent(const KnownCalls::Stack& stack,
   }
   for (size_t i = 1; i < stack.count; i++) {
     const CallFrame& frame = stack.frames[i];
-    if (reinterpret_cast<const uintptr_t*>(frame.stack_pointer)[-1] !=
-        frame.address) {
-      return false;
-    }
+    if (ReturnAddressBelow(frame.stack_pointer) != frame.address) return false;
   }
   return true;
 }
@@ -148,12 +148,24 @@ LOAM_COLD size_t Unwind(KnownCalls* known, const CallFrame& first,
   }
 }
 
+void ForgetIfStacksAreGone(const Mutator* m, KnownCalls* known) {
+  const pthread_t thread = pthread_self();
+  const uint64_t fibers_destroyed = m->runtime->roots()->fibers_destroyed();
+  if (known->thread == thread && known->fibers_destroyed == fibers_destroyed) {
+    return;
+  }
+  memset(known, 0, sizeof(*known));
+  known->thread = thread;
+  known->fibers_destroyed = fibers_destroyed;
+}
+
 KnownCalls* KnownCallsOf(Mutator* m) {
   if (m->known_calls == nullptr && kRemembersCalls &&
       m->region.EnsureCommitted(kKnownCallsOffset, sizeof(KnownCalls))) {
     m->known_calls =
         reinterpret_cast<KnownCalls*>(m->region.base() + kKnownCallsOffset);
   }
+  if (m->known_calls != nullptr) ForgetIfStacksAreGone(m, m->known_calls);
   return m->known_calls;
 }
 

@@ -5,7 +5,8 @@
 // looked up and interpreted. But all it says in the end is where the caller's
 // frame begins, and a call from the same place with the stack at the same
 // height has the same answer, unless the function's frame varies in size
-// (alloca). So a mutator remembers
+// (alloca, or local variables that are aligned to more than the stack). So a
+// mutator remembers
 //
 //   stacks   as a whole, by their innermost frame and what was allocated. One
 //            is taken for the present stack if each of its return addresses is
@@ -19,9 +20,18 @@
 // When both fail the whole stack is unwound. They go wrong only for a frame
 // that has changed its size and finds at the old place what an earlier call has
 // left there: then calls are named that were there a moment before.
+//
+// The old place of such a frame is read, so it must lie in the same stack as
+// then. Everything is forgotten when the mutator is on another thread, or when
+// a fiber has been destroyed since, whose stack may be gone, and another in its
+// place. (A thread whose pthread_t is that of an earlier one has its stack in
+// the same place.) What the embedder runs on stacks that are no thread's and
+// no fiber's, loam does not know.
 
 #ifndef LOAM_RUNTIME_CALL_STACK_H_
 #define LOAM_RUNTIME_CALL_STACK_H_
+
+#include <pthread.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -32,7 +42,8 @@ namespace loam {
 
 struct Mutator;
 
-// Lies in the mutator's region. Owned by the mutator's thread.
+// Lies in the mutator's region. Owned by the mutator's thread. Zero: nothing is
+// remembered.
 struct KnownCalls {
   struct Frame {
     uintptr_t address;        // the return address into it
@@ -56,6 +67,9 @@ struct KnownCalls {
   static constexpr size_t kSets = 128;
   static constexpr size_t kCalleesPerSet = 4;
 
+  // Of which stacks: this thread's, when so many fibers had been destroyed.
+  pthread_t thread;
+  uint64_t fibers_destroyed;
   Stack stacks[kStacks];
   Callee callees[kSets][kCalleesPerSet];
 };
@@ -65,8 +79,9 @@ struct KnownCalls {
 // what is returned has a bucket, and there are no frames of the embedder's, it
 // is that of this stack, whose frames need not be there. May return NULL.
 //
-// Neither allocates nor takes a lock of the heap's; the dynamic linker's, which
-// guards the list of loaded objects, is taken for a moment.
+// Neither allocates nor takes a lock of the heap's, but for the mutator's first
+// sample, for whose memory the ledger is charged. The dynamic linker's lock,
+// which guards the list of loaded objects, is taken for a moment.
 KnownCalls::Stack* CaptureNativeFrames(Mutator* m,
                                        const ProfiledCell& allocated,
                                        CallStack* stack);

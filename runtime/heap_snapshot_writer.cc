@@ -19,6 +19,7 @@
 // are of the types "object", named by their loam type, and "native", bytes
 // without a type.
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <initializer_list>
@@ -108,11 +109,6 @@ class SnapshotWriter {
   uint64_t NodeOf(uintptr_t cell) const {
     return roots_.nodes().size() + objects_->NumberOf(cell);
   }
-  uint32_t StringOf(std::string_view text) {
-    const uint32_t number = strings_.NumberOf(text);
-    if (number == StringTable::kNone) is_out_of_memory_ = true;
-    return number;
-  }
 
   Runtime* const runtime_;
   PageHeap* const page_heap_;
@@ -123,8 +119,7 @@ class SnapshotWriter {
   SnapshotRoots roots_;
   OsArray<uint32_t> edge_counts_;  // of objects, by number
   uint64_t edge_count_ = 0;
-  bool is_first_ = true;  // of the list that is being written
-  bool is_out_of_memory_ = false;
+  bool is_first_ = true;      // of the list that is being written
   bool has_changed_ = false;  // what a trace callback reports
 };
 
@@ -154,7 +149,9 @@ void SnapshotWriter::WriteHeader() {
 
 void SnapshotWriter::WriteNode(NodeType type, uint32_t name, uint64_t identity,
                                uint64_t bytes, uint64_t edges) {
-  PutItem({type, name, identity, bytes, edges, 0, 0});
+  // Readers keep 32 bits of each.
+  PutItem({type, name, identity, std::min<uint64_t>(bytes, UINT32_MAX), edges,
+           0, 0});
 }
 
 // Nearly all of the file.
@@ -181,10 +178,12 @@ void SnapshotWriter::WriteNodes() {
   }
   size_t number = 0;
   objects_->ForEach([&](uintptr_t cell) {
+    if (file_->has_failed()) return;
     const Span& span = *page_heap_->FindSpan(cell);
     const bool is_bytes =
         span.TypeOf(cell) == nullptr && span.scan == ScanKind::kNoscan;
-    WriteNode(is_bytes ? kNative : kObject, StringOf(NameOfObject(span, cell)),
+    WriteNode(is_bytes ? kNative : kObject,
+              strings_.NumberOf(NameOfObject(span, cell)),
               objects_->IdentityOf(cell), Runtime::ObjectBytes(span, cell),
               edge_counts_[number++]);
   });
@@ -228,7 +227,7 @@ void SnapshotWriter::WriteNamedEdge(SlotName name, bool is_retaining,
   const bool has_field = name.field[0] != '\0';
   const EdgeType named = is_retaining ? kProperty : kWeak;
   if (has_field && name.index == SlotName::kNone) {  // most
-    WriteEdge(named, StringOf(name.field), node);
+    WriteEdge(named, strings_.NumberOf(name.field), node);
   } else if (!is_retaining || (has_field && !name.is_array_element)) {
     char text[kNameBytes];
     if (name.index != SlotName::kNone && name.index >= kNamedIndices) {
@@ -236,7 +235,7 @@ void SnapshotWriter::WriteNamedEdge(SlotName name, bool is_retaining,
     }
     std::string_view written = WriteSlotName(name, text, sizeof(text));
     if (written.substr(0, 1) == ".") written.remove_prefix(1);
-    WriteEdge(named, StringOf(written), node);
+    WriteEdge(named, strings_.NumberOf(written), node);
   } else {
     WriteEdge(name.is_in_fixed_part ? kHidden : kElement, name.index, node);
   }
@@ -248,10 +247,16 @@ void SnapshotWriter::WriteEdges() {
   for (const RootNode& node : roots_.nodes()) WriteRootEdges(node);
   size_t number = 0;
   objects_->ForEach([&](uintptr_t cell) {
+    if (file_->has_failed()) return;
     uint32_t edges = 0;
     ForEachEdge(cell, [&](const Reference& reference, bool is_retaining) {
-      WriteReference(cell, reference, is_retaining);
       edges++;
+      // It has no number if the callback had not reported it before.
+      if (objects_->Contains(reference.target)) {
+        WriteReference(cell, reference, is_retaining);
+      } else {
+        has_changed_ = true;
+      }
     });
     if (edges != edge_counts_[number++]) has_changed_ = true;
   });
@@ -284,7 +289,7 @@ Status SnapshotWriter::Write(ErrorMessage* message) {
         ",\n\"trace_function_infos\":[],\n\"trace_tree\":[],\n\"samples\":[],\n"
         "\"locations\":[]");
     WriteStrings();
-    has_memory = !is_out_of_memory_;
+    has_memory = !strings_.is_out_of_memory();
   }
   if (!has_memory) {
     message->Format("out of memory for its tables");
@@ -292,7 +297,7 @@ Status SnapshotWriter::Write(ErrorMessage* message) {
   }
   if (has_changed_) {
     message->Format(
-        "a trace callback did not report as many references the second time "
+        "a trace callback did not report the same references the second time "
         "as the first");
     return Status::kWrongState;
   }

@@ -21,6 +21,7 @@ void RootTable::EnterRoot(const char* kind, const char* name) {
 }
 
 void RootTable::EnterPart(const char* name) {
+  if (is_out_of_memory_) return;
   // Copied at once: the embedder may build it for the call.
   if ((names_.empty() && !names_.Add('\0')) || !AddName(name, &part_)) {
     is_out_of_memory_ = true;
@@ -36,12 +37,18 @@ uint32_t RootTable::FindGroup() const {
   return kNoGroup;
 }
 
-bool RootTable::AddWord(WordKind kind, uintptr_t target) {
+bool RootTable::AddWord(uintptr_t target) {
   if (is_out_of_memory_) return false;
-  if (group_ == kNoGroup && target != 0 && !AddGroup()) return false;
+  if (group_ == kNoGroup && target != 0 && !AddGroup()) {
+    is_out_of_memory_ = true;
+    return false;
+  }
   uint64_t& words = group_ != kNoGroup ? groups_[group_].words : words_;
   const uint64_t index = words++ - part_start_;
-  return target == 0 || references_.Add({kind, group_, part_, index, target});
+  if (target != 0 && !references_.Add({group_, part_, index, target})) {
+    is_out_of_memory_ = true;
+  }
+  return !is_out_of_memory_;
 }
 
 bool RootTable::AddGroup() {
@@ -55,12 +62,15 @@ bool RootTable::AddGroup() {
     *offset = known;
     return strcmp(name(known), text) == 0 || AddName(text, offset);
   };
-  group_ = static_cast<uint32_t>(groups_.size());
+  const auto number = static_cast<uint32_t>(groups_.size());
   const bool is_nameless = thread_[0] == '\0' && name_[0] == '\0';
-  return set(thread_, last.thread, &group.thread) &&
-         set(kind_, last.kind, &group.kind) &&
-         set(name_, last.name, &group.name) && groups_.Add(group) &&
-         (!is_nameless || nameless_.Add(group_));
+  const bool is_added = set(thread_, last.thread, &group.thread) &&
+                        set(kind_, last.kind, &group.kind) &&
+                        set(name_, last.name, &group.name) &&
+                        groups_.Add(group) &&
+                        (!is_nameless || nameless_.Add(number));
+  if (is_added) group_ = number;
+  return is_added;
 }
 
 bool RootTable::AddName(const char* name, uint32_t* offset) {
@@ -84,17 +94,17 @@ bool HeapTracer::Trace(GcCycle* cycle) {
 }
 
 void HeapTracer::Visit(WordKind kind, uintptr_t word) {
-  AddRoot(kind, references_.TargetOf(kind, word));
+  AddRoot(references_.TargetOf(kind, word));
 }
 
 void HeapTracer::VisitWeak(WordKind kind, uintptr_t word) {
   const uintptr_t target = references_.TargetOf(kind, word);
-  AddRoot(kind, target != 0 && references_.IsNeverCleared(target) ? target : 0);
+  AddRoot(target != 0 && references_.IsNeverCleared(target) ? target : 0);
 }
 
-void HeapTracer::AddRoot(WordKind kind, uintptr_t target) {
+void HeapTracer::AddRoot(uintptr_t target) {
   if (is_out_of_memory_) return;
-  if (!roots_.AddWord(kind, target)) {
+  if (!roots_.AddWord(target)) {
     is_out_of_memory_ = true;
     return;
   }
@@ -110,45 +120,53 @@ void HeapTracer::Reach(uintptr_t cell, Referrer referrer) {
   }
 }
 
+uintptr_t HeapTracer::MissingKey(uintptr_t cell, uintptr_t slot) const {
+  uintptr_t missing = 0;
+  references_.ForEachKey(cell, slot, [&](uintptr_t key) {
+    if (missing == 0 && !reached_.Contains(key)) missing = key;
+  });
+  return missing;
+}
+
 bool HeapTracer::IsRetaining(uintptr_t cell, const Reference& reference) const {
   if (IsStrong(reference.kind)) return true;
   if (references_.IsNeverCleared(reference.target)) return true;
-  if (reference.kind != WordKind::kEphemeronValue) return false;
-  bool has_all = true;
-  references_.ForEachKey(cell, reference.slot, [&](uintptr_t key) {
-    has_all = has_all && reached_.Contains(key);
-  });
-  return has_all;
+  return reference.kind == WordKind::kEphemeronValue &&
+         MissingKey(cell, reference.slot) == 0;
+}
+
+void HeapTracer::WaitFor(uintptr_t key, uintptr_t slot) {
+  const size_t cell_bytes = page_heap_->FindSpan(key)->cell_bytes;
+  if (!waiting_.Add(key, cell_bytes, slot)) is_out_of_memory_ = true;
 }
 
 void HeapTracer::Follow(uintptr_t cell) {
-  bool waits = false;
   references_.ForEach(cell, [&](const Reference& reference) {
     if (IsRetaining(cell, reference)) {
       Reach(reference.target, reference.slot != 0
                                   ? Referrer::Slot(reference.slot)
                                   : Referrer::Callback(cell));
-    } else {
-      waits = waits || reference.kind == WordKind::kEphemeronValue;
+    } else if (reference.kind == WordKind::kEphemeronValue) {
+      WaitFor(MissingKey(cell, reference.slot), reference.slot);
     }
   });
-  if (waits && !waiting_.Add(cell)) is_out_of_memory_ = true;
+  if (waiting_.waiting() != 0) {
+    waiting_.Take(cell, [&](uintptr_t slot) { FollowValue(slot); });
+  }
+}
+
+void HeapTracer::FollowValue(uintptr_t slot) {
+  const uintptr_t key = MissingKey(references_.CellOf(slot), slot);
+  if (key != 0) return WaitFor(key, slot);
+  const uintptr_t word = *reinterpret_cast<const uintptr_t*>(slot);
+  Reach(references_.TargetOf(WordKind::kEphemeronValue, word),
+        Referrer::Slot(slot));
 }
 
 void HeapTracer::FollowAll() {
-  size_t known;
-  do {
-    while (followed_ < order_.size() && !is_out_of_memory_) {
-      Follow(order_[followed_++]);
-    }
-    // Those that still wait come back to the front of the list.
-    known = order_.size();
-    const size_t count = waiting_.size();
-    for (size_t i = 0; i < count && !is_out_of_memory_; i++) {
-      Follow(waiting_[i]);
-    }
-    waiting_.RemoveFirst(count);
-  } while (order_.size() > known && !is_out_of_memory_);
+  while (followed_ < order_.size() && !is_out_of_memory_) {
+    Follow(order_[followed_++]);
+  }
 }
 
 void HeapTracer::ScanObject(Span*, uintptr_t cell) {
@@ -164,7 +182,7 @@ void HeapTracer::Drain() {
   while (finalizable_done_ < finalizable_.size() && !is_out_of_memory_) {
     const uintptr_t cell = finalizable_[finalizable_done_++];
     if (reached_.Contains(cell)) continue;
-    AddRoot(WordKind::kPointer, cell);
+    AddRoot(cell);
     FollowAll();
   }
 }

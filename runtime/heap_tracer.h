@@ -5,12 +5,20 @@
 // collection at this moment would keep, and what is reached first is reached on
 // a shortest way.
 //
-// An object with a finalizer that nothing else reaches is reached too, from a
-// root of its own: it lives until its finalizer has run.
+// An object with an ordered finalizer that nothing else reaches is reached too,
+// from a root of its own: it lives until its finalizer has run. One that only
+// has an unordered finalizer is not, before a collection has queued that.
+//
+// An ephemeron value whose key has not been reached waits in an index by key,
+// and is looked at again when the key is followed: all of them take linear time
+// together.
 //
 // For as long as the world is stopped, everything swept and cursors flushed.
-// Takes memory from the OS beside the heap: 8 bytes for each object reached, 16
-// with Keep::kReferrers.
+// Takes memory from the OS beside the heap: up to 16 bytes for each object
+// reached while a table grows, 24 with Keep::kReferrers, and when the trace is
+// over 8 and 16; the bits of ObjectSet; 32 bytes for each root that refers to
+// an object; and while ephemeron values wait, half as much as the pages of
+// their keys take.
 
 #ifndef LOAM_RUNTIME_HEAP_TRACER_H_
 #define LOAM_RUNTIME_HEAP_TRACER_H_
@@ -18,6 +26,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/gc/ephemeron_index.h"
 #include "runtime/gc/tracer.h"
 #include "runtime/object_references.h"
 #include "runtime/object_set.h"
@@ -38,7 +47,6 @@ struct RootGroup {
 };
 
 struct RootReference {
-  WordKind kind;
   uint32_t group;    // in RootTable::groups
   uint32_t part;     // a name; see RootTable::name
   uint64_t index;    // of the word in its group, or the part of it
@@ -53,7 +61,7 @@ class RootTable {
   void EnterPart(const char* name);
   // The next word, which refers to the object in cell `target`; 0: to none.
   // False when out of memory.
-  bool AddWord(WordKind kind, uintptr_t target);
+  bool AddWord(uintptr_t target);
 
   const OsArray<RootGroup>& groups() const { return groups_; }
   const OsArray<RootReference>& references() const { return references_; }
@@ -119,7 +127,10 @@ class HeapTracer final : public Tracer {
   enum class Keep : bool { kObjects, kReferrers };
 
   HeapTracer(PageHeap* page_heap, const ValueEncoding& encoding, Keep keep)
-      : page_heap_(page_heap), references_(page_heap, encoding), keep_(keep) {}
+      : page_heap_(page_heap),
+        references_(page_heap, encoding),
+        keep_(keep),
+        waiting_(page_heap, &ledger_) {}
 
   // Once. Calls the embedder's callbacks: inside an EmbedderCall. False when
   // out of memory.
@@ -163,11 +174,17 @@ class HeapTracer final : public Tracer {
 
  private:
   void Visit(WordKind kind, uintptr_t word);
-  void AddRoot(WordKind kind, uintptr_t target);
+  void AddRoot(uintptr_t target);
   void Reach(uintptr_t cell, Referrer referrer);
-  // Until nothing new is reached.
+  // What has been reached and not followed yet, and all that it leads to.
   void FollowAll();
   void Follow(uintptr_t cell);
+  // A key that the ephemeron value in a slot of the object in a cell waits for:
+  // one that has not been reached. 0 if there is none.
+  uintptr_t MissingKey(uintptr_t cell, uintptr_t slot) const;
+  void WaitFor(uintptr_t key, uintptr_t slot);
+  // One of the keys that the ephemeron value in a slot waits for has come.
+  void FollowValue(uintptr_t slot);
 
   PageHeap* const page_heap_;
   const ObjectReferences references_;
@@ -177,8 +194,9 @@ class HeapTracer final : public Tracer {
   OsArray<uintptr_t> order_;
   OsArray<Referrer> referrers_;
   size_t followed_ = 0;  // so many of order_
-  // Followed, but with ephemeron values whose keys had not been reached.
-  OsArray<uintptr_t> waiting_;
+  MemoryLedger ledger_;  // without a limit
+  // The slots of ephemeron values whose keys have not been reached.
+  EphemeronIndex waiting_;
   // Objects with finalizers.
   OsArray<uintptr_t> finalizable_;
   size_t finalizable_done_ = 0;

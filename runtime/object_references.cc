@@ -51,15 +51,8 @@ SlotName NameOfSlot(const Span& span, uintptr_t cell, uintptr_t slot) {
   return name;
 }
 
-const char* NameOfObject(const Span& span, uintptr_t cell) {
-  const Type* type = EmbedderTypeOf(span, cell);
-  if (type != nullptr) return type->name;
-  type = span.TypeOf(cell);
-  if (type != nullptr && type->scan == ScanKind::kLayout) {
-    return "ambiguous words";
-  }
-  if (type != nullptr && type->scan != ScanKind::kCellBitmap) return type->name;
-  switch (type != nullptr ? type->scan : span.scan) {
+const char* NameOfUntyped(ScanKind scan) {
+  switch (scan) {
     case ScanKind::kNoscan:
       return "bytes";
     case ScanKind::kValues:
@@ -72,6 +65,16 @@ const char* NameOfObject(const Span& span, uintptr_t cell) {
     default:
       return "object";
   }
+}
+
+const char* NameOfObject(const Span& span, uintptr_t cell) {
+  const Type* type = EmbedderTypeOf(span, cell);
+  if (type != nullptr) return type->name;
+  type = span.TypeOf(cell);
+  if (type == nullptr) return NameOfUntyped(span.scan);
+  if (type->scan == ScanKind::kLayout) return kAmbiguousWordsName;
+  return type->scan == ScanKind::kCellBitmap ? NameOfUntyped(type->scan)
+                                             : type->name;
 }
 
 std::string_view WriteSlotName(const SlotName& name, char* text, size_t bytes) {

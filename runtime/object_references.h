@@ -63,6 +63,10 @@ SlotName NameOfSlot(const Span& span, uintptr_t cell, uintptr_t slot);
 // ".slots[2]". Returns what is in `text`.
 std::string_view WriteSlotName(const SlotName& name, char* text, size_t bytes);
 
+// What objects without a type of the embedder's are called, by what they
+// consist of.
+constexpr char kAmbiguousWordsName[] = "ambiguous words";
+const char* NameOfUntyped(ScanKind scan);
 // What an object is called: by its type, or by what it consists of.
 const char* NameOfObject(const Span& span, uintptr_t cell);
 // The type of an object; NULL if it is none of the embedder's.

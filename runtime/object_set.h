@@ -1,9 +1,9 @@
 // A set of objects of one heap, which can number them: a bit for every word of
 // the arenas, and counts of the bits before. Neither touches the objects.
 //
-// For as long as the world is stopped. Takes a sixty-fourth of the heap, and an
-// eighth of that again for the counts; only what lies beside objects of the set
-// is backed by memory.
+// For as long as the world is stopped. Takes a sixty-fourth of the heap for the
+// bits, of which only what lies beside objects of the set is backed by memory,
+// and an eighth of that again for the counts, once there are numbers.
 
 #ifndef LOAM_RUNTIME_OBJECT_SET_H_
 #define LOAM_RUNTIME_OBJECT_SET_H_

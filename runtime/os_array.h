@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "runtime/heap/heap_constants.h"
 #include "runtime/heap/os_memory.h"
@@ -38,9 +39,11 @@ class OsArray {
     size_ += count;
     return true;
   }
-  void RemoveFirst(size_t count) {
-    size_ -= count;
-    if (size_ != 0) memmove(items_, items_ + count, size_ * kItemSize);
+  void Swap(OsArray* other) {
+    std::swap(items_, other->items_);
+    std::swap(size_, other->size_);
+    std::swap(capacity_, other->capacity_);
+    std::swap(bytes_, other->bytes_);
   }
   void Release() {
     if (capacity_ != 0) {

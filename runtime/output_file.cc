@@ -18,8 +18,9 @@ namespace {
 // time, and those that a process of this number has left behind.
 constexpr int kNameAttempts = 1000;
 
-// The length of the UTF-8 sequence that `text` begins with; 0 if there is none.
-size_t SequenceLength(std::string_view text) {
+}  // namespace
+
+size_t Utf8SequenceLength(std::string_view text) {
   const auto byte = [text](size_t i) {
     return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
   };
@@ -46,8 +47,6 @@ size_t SequenceLength(std::string_view text) {
   }
   return 0;
 }
-
-}  // namespace
 
 OutputFile::~OutputFile() {
   Close();
@@ -113,7 +112,7 @@ void OutputFile::PutJsonString(std::string_view text) {
   Put("\"");
   while (!text.empty()) {
     const auto first = static_cast<unsigned char>(text[0]);
-    const size_t length = SequenceLength(text);
+    const size_t length = Utf8SequenceLength(text);
     // U+2028 and U+2029 end a line in older JavaScript.
     const bool ends_line = length == 3 && text.substr(0, 2) == "\xe2\x80" &&
                            (text[2] == '\xa8' || text[2] == '\xa9');

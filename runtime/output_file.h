@@ -14,6 +14,11 @@
 
 namespace loam {
 
+// The length of the UTF-8 sequence that `text` begins with; 0 if there is none.
+size_t Utf8SequenceLength(std::string_view text);
+// What is written in place of a byte that is no UTF-8: U+FFFD.
+constexpr std::string_view kNotUtf8 = "\xef\xbf\xbd";
+
 class OutputFile {
  public:
   // `path` must live as long as the object. Nothing is opened yet.
@@ -34,6 +39,10 @@ class OutputFile {
   // A string literal of JSON that HTML, too, takes for text only: no '<', no
   // '&'. Bytes that are no UTF-8 become U+FFFD.
   void PutJsonString(std::string_view text);
+
+  // Whether something could not be written; whoever has much more to write need
+  // not.
+  bool has_failed() const { return error_ != 0; }
 
   // Puts the file in its place, where it replaces an earlier one.
   Status Commit(ErrorMessage* message);

@@ -2,22 +2,25 @@
 // protocol buffers (proto/profile.proto of github.com/google/pprof), not
 // compressed, which readers accept.
 //
-// The order of its fields is free. So strings, functions and locations are
-// written when the first sample needs them, and nothing is held in memory but
-// which of them there are.
+// The order of its fields is free. So functions and locations are written when
+// the first sample needs them, and nothing is held in memory but which of them
+// there are, and the strings, which come last.
 
 #include <sched.h>
 
 #include <cmath>
-#include <cstring>
 #include <ctime>
 #include <string_view>
 
+#include "runtime/base/race_hooks.h"
 #include "runtime/loaded_objects.h"
 #include "runtime/number_table.h"
+#include "runtime/object_references.h"
+#include "runtime/os_array.h"
 #include "runtime/output_file.h"
 #include "runtime/proto_message.h"
 #include "runtime/runtime.h"
+#include "runtime/string_table.h"
 
 namespace loam {
 namespace {
@@ -78,15 +81,15 @@ enum : uint32_t {
 const char* NameOf(ProfiledObject object) {
   switch (object) {
     case ProfiledObject::kTyped:
-      return "";
+      break;
     case ProfiledObject::kBytes:
-      return "bytes";
+      return NameOfUntyped(ScanKind::kNoscan);
     case ProfiledObject::kSlots:
-      return "slots";
+      return NameOfUntyped(ScanKind::kValues);
     case ProfiledObject::kBitmap:
-      return "bitmap";
+      return NameOfUntyped(ScanKind::kBitmap);
     case ProfiledObject::kAmbiguous:
-      return "ambiguous";
+      return kAmbiguousWordsName;
   }
   return "";
 }
@@ -99,46 +102,19 @@ bool IsLoam(std::string_view name) {
           name.find('(') == std::string_view::npos);
 }
 
-// FNV-1a.
-uint64_t HashOf(std::string_view text) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : text) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  }
-  return hash;
+using Readings = OsArray<HeapProfile::Reading>;
+
+// What HeapProfile::Read says of `moment`; behind that there may be readings
+// without a bucket. False when out of memory.
+bool ReadAll(HeapProfile* heap_profile, uint64_t moment, Readings* readings) {
+  size_t count = heap_profile->bucket_count();
+  do {
+    readings->Release();
+    if (!readings->Extend(count + count / 8 + 64)) return false;
+    count = heap_profile->Read(moment, readings->begin(), readings->size());
+  } while (count > readings->size());
+  return true;
 }
-
-// Memory from the OS for the time that a file is written.
-class Readings {
- public:
-  ~Readings() { Release(); }
-  // What HeapProfile::Read says of `moment`; false when out of memory.
-  bool Read(HeapProfile* heap_profile, uint64_t moment) {
-    size_t capacity = heap_profile->bucket_count();
-    for (;;) {
-      capacity += capacity / 8 + 64;
-      Release();
-      bytes_ = AlignUp(capacity * sizeof(HeapProfile::Reading), kOsPageBytes);
-      readings_ = reinterpret_cast<HeapProfile::Reading*>(os::Allocate(bytes_));
-      if (readings_ == nullptr) return false;
-      count_ = heap_profile->Read(moment, readings_, capacity);
-      if (count_ <= capacity) return true;
-      capacity = count_;
-    }
-  }
-  const HeapProfile::Reading* begin() const { return readings_; }
-  const HeapProfile::Reading* end() const { return readings_ + count_; }
-
- private:
-  void Release() {
-    if (readings_ == nullptr) return;
-    os::Release(reinterpret_cast<uintptr_t>(readings_), bytes_);
-    readings_ = nullptr;
-  }
-  HeapProfile::Reading* readings_ = nullptr;
-  size_t count_ = 0;
-  size_t bytes_ = 0;
-};
 
 class ProfileWriter {
  public:
@@ -151,9 +127,12 @@ class ProfileWriter {
   bool Write();
 
  private:
+  // Reads the counts of the last moment that can be told. False when out of
+  // memory.
+  bool ReadCounts(Readings* readings);
   // What functions and locations are of.
-  enum Kind : uint64_t { kNativeName, kEmbedderFunction };
-  uint64_t String(std::string_view text);
+  enum Kind : uint64_t { kNativeName, kEmbedderFunction, kUnknown };
+  uint64_t String(std::string_view text) { return strings_.NumberOf(text); }
   uint64_t Function(uint64_t id, const char* name, const char* file,
                     uint32_t first_line);
   uint64_t EmbedderLocation(uintptr_t embedder_function, uint32_t line);
@@ -170,7 +149,7 @@ class ProfileWriter {
   Runtime* const runtime_;
   const Callbacks& callbacks_;
   OutputFile* const file_;
-  NumberTable strings_;
+  StringTable strings_;
   NumberTable functions_;
   NumberTable locations_;
   NumberTable frames_looked_at_;
@@ -184,18 +163,6 @@ class ProfileWriter {
   CodeRange mappings_[kMaxMappings];
   size_t mapping_count_ = 0;
 };
-
-uint64_t ProfileWriter::String(std::string_view text) {
-  bool is_new;
-  const uint64_t number =
-      strings_.Number({0, HashOf(text), text.size()}, &is_new);
-  if (number == 0) {
-    out_of_memory_ = true;
-    return 0;
-  }
-  if (is_new) ProtoMessage::WriteBytes(file_, profile::kString, text);
-  return number - 1;
-}
 
 uint64_t ProfileWriter::Function(uint64_t id, const char* name,
                                  const char* file, uint32_t first_line) {
@@ -265,8 +232,7 @@ uint64_t ProfileWriter::NativeLocation(uintptr_t address) {
   uint64_t function_id = 0;
   if (callbacks_.symbolize != nullptr &&
       callbacks_.symbolize(address - 1, name, sizeof(name))) {
-    function_id =
-        functions_.Number({kNativeName, HashOf(name), strlen(name)}, &is_new);
+    function_id = functions_.Number({kNativeName, String(name), 0}, &is_new);
     if (is_new) Function(function_id, name, nullptr, 0);
   }
   WriteLocation(id, address - 1, function_id, 0);
@@ -276,10 +242,10 @@ uint64_t ProfileWriter::NativeLocation(uintptr_t address) {
 // Stands for a call stack that could not be unwound, or one too many.
 uint64_t ProfileWriter::UnknownLocation() {
   bool is_new;
-  const uint64_t id = locations_.Number({kNativeName, 0, 0}, &is_new);
+  const uint64_t id = locations_.Number({kUnknown, 0, 0}, &is_new);
   if (id == 0) out_of_memory_ = true;
   if (!is_new) return id;
-  const uint64_t function_id = functions_.Number({kNativeName, 0, 0}, &is_new);
+  const uint64_t function_id = functions_.Number({kUnknown, 0, 0}, &is_new);
   if (is_new) Function(function_id, "(unknown call stack)", nullptr, 0);
   WriteLocation(id, 0, function_id, 0);
   return id;
@@ -384,21 +350,33 @@ void ProfileWriter::WriteSample(const HeapProfile::Reading& reading) {
   message.WriteTo(file_, profile::kSample);
 }
 
-bool ProfileWriter::Write() {
+bool ProfileWriter::ReadCounts(Readings* readings) {
   HeapProfile* heap_profile = runtime_->specials()->heap_profile();
-  // When all is swept, what the last marking found dead is all counted. If that
-  // has to wait for others, another collection may come first.
   Sweeper* sweeper = runtime_->sweeper();
-  const uint64_t sweeping = heap_profile->sweeping();
-  sweeper->SweepAll();
-  bool is_swept;
-  while (!(is_swept = sweeper->is_done()) &&
-         heap_profile->sweeping() == sweeping) {
+  for (;;) {
+    // When all is swept, what the last marking found dead is all counted. If
+    // that has to wait for others, another collection may come first.
+    const uint64_t sweeping = heap_profile->sweeping();
+    sweeper->SweepAll();
+    bool is_swept;
+    while (!(is_swept = sweeper->is_done()) &&
+           heap_profile->sweeping() == sweeping) {
+      sched_yield();
+    }
+    const uint64_t moment = is_swept ? sweeping + 1 : sweeping;
+    AtRacePoint(RacePoint::kMomentChosen);
+    if (!ReadAll(heap_profile, moment, readings)) return false;
+    // As long as no marking is over, all is told. If the first has ended since,
+    // the moment chosen is the one before it, which has nothing in it.
+    if (sweeping != 0 || heap_profile->cycles() == 0) return true;
     sched_yield();
   }
-  const uint64_t moment = is_swept ? sweeping + 1 : sweeping;
+}
+
+bool ProfileWriter::Write() {
+  HeapProfile* heap_profile = runtime_->specials()->heap_profile();
   Readings readings;
-  if (!readings.Read(heap_profile, moment)) return false;
+  if (!ReadCounts(&readings)) return false;
 
   String("");  // must be the first
   WriteValueType(profile::kSampleType, "alloc_objects", "count");
@@ -421,13 +399,19 @@ bool ProfileWriter::Write() {
             static_cast<unsigned long long>(lost));
   }
   ForEachLoadedCode(&AddMapping, this);
-  for (const HeapProfile::Reading& reading : readings) WriteSample(reading);
-  return !out_of_memory_;
+  for (const HeapProfile::Reading& reading : readings) {
+    if (reading.bucket != nullptr) WriteSample(reading);
+  }
+  for (size_t i = 0; i < strings_.size(); i++) {
+    ProtoMessage::WriteString(file_, profile::kString, strings_[i]);
+  }
+  return !out_of_memory_ && !strings_.is_out_of_memory();
 }
 
 }  // namespace
 
 Status Runtime::WriteProfile(const char* path, ErrorMessage* message) {
+  const ScopedFatalContext context(&fatal_context_);
   OutputFile file(path);
   Status status = file.Open(message);
   if (status != Status::kOk) return status;

@@ -46,16 +46,17 @@ class ProtoMessage {
 
   // Writes the message as a field.
   void WriteTo(OutputFile* file, uint32_t field) const {
-    WriteBytes(file, field, {buffer_, used_});
+    WriteHead(file, field, used_);
+    WriteRaw(file);
   }
-  // A string as a field of the file's message.
-  static void WriteBytes(OutputFile* file, uint32_t field,
-                         std::string_view bytes) {
-    ProtoMessage head;
-    head.PutVarint(uint64_t{field} << 3 | kBytes);
-    head.PutVarint(bytes.size());
-    head.WriteRaw(file);
-    file->Put(bytes);
+  // A string as a field of the file's message. It must be UTF-8 there; bytes
+  // that are not become U+FFFD.
+  static void WriteString(OutputFile* file, uint32_t field,
+                          std::string_view text) {
+    size_t bytes = 0;
+    ForEachPiece(text, [&](std::string_view piece) { bytes += piece.size(); });
+    WriteHead(file, field, bytes);
+    ForEachPiece(text, [&](std::string_view piece) { file->Put(piece); });
   }
   // The fields of the message as fields of the file's.
   void WriteRaw(OutputFile* file) const { file->Put({buffer_, used_}); }
@@ -64,6 +65,23 @@ class ProtoMessage {
   enum WireType : uint64_t { kVarint = 0, kBytes = 2 };
   // A sample of a call stack with all its frames, and some more.
   static constexpr size_t kBufferBytes = 2048;
+
+  // Of a field of so many bytes.
+  static void WriteHead(OutputFile* file, uint32_t field, size_t bytes) {
+    ProtoMessage head;
+    head.PutVarint(uint64_t{field} << 3 | kBytes);
+    head.PutVarint(bytes);
+    head.WriteRaw(file);
+  }
+  // Calls visit(piece) for the characters of a text, one by one.
+  template <typename Visit>
+  static void ForEachPiece(std::string_view text, Visit&& visit) {
+    while (!text.empty()) {
+      const size_t length = Utf8SequenceLength(text);
+      visit(length != 0 ? text.substr(0, length) : kNotUtf8);
+      text.remove_prefix(length != 0 ? length : 1);
+    }
+  }
 
   void PutByte(char byte) {
     LOAM_CHECK(used_ < kBufferBytes, "a message of a profile is too long");

@@ -17,8 +17,8 @@ uint32_t SnapshotRoots::AddNode(uint32_t parent, std::string_view name,
                                 std::string_view edge_name) {
   const auto number = static_cast<uint32_t>(nodes_.size());
   RootNode node = {};
-  node.name = StringOf(name);
-  node.edge_name = StringOf(edge_name);
+  node.name = strings_->NumberOf(name);
+  node.edge_name = strings_->NumberOf(edge_name);
   if (!nodes_.Add(node)) {
     is_out_of_memory_ = true;
     return RootNode::kNone;
@@ -41,7 +41,7 @@ uint32_t SnapshotRoots::HolderOf(const RootTable& roots,
   char text[kNameBytes];
   snprintf(text, sizeof(text), "(%s%s)", is_of_thread ? "thread " : "",
            is_of_thread ? thread : roots.name(group.kind));
-  const uint32_t name = StringOf(text);
+  const uint32_t name = strings_->NumberOf(text);
   const uint32_t number = is_of_thread ? group.thread_number : 0;
   // Roots of a thread come together, and there are few kinds otherwise.
   const RootNode& root = nodes_[0];
@@ -58,7 +58,7 @@ uint32_t SnapshotRoots::HolderOf(const RootTable& roots,
 uint32_t SnapshotRoots::NodeOf(const RootTable& roots, const RootGroup& group) {
   if (nodes_.size() + 3 > kMaxNodes) {
     const uint32_t last = nodes_[0].last_child;
-    const uint32_t name = StringOf(kMoreRoots);
+    const uint32_t name = strings_->NumberOf(kMoreRoots);
     return nodes_[last].name == name ? last
                                      : AddNode(0, kMoreRoots, kMoreRoots);
   }
@@ -76,10 +76,13 @@ uint32_t SnapshotRoots::NodeOf(const RootTable& roots, const RootGroup& group) {
 bool SnapshotRoots::Make(const RootTable& roots, StringTable* strings) {
   strings_ = strings;
   AddNode(0, "(root)", "");
-  if (is_out_of_memory_) return false;
+  const auto has_memory = [&] {
+    return !is_out_of_memory_ && !strings->is_out_of_memory();
+  };
+  if (!has_memory()) return false;
   OsArray<uint32_t> of_group;
   for (const RootGroup& group : roots.groups()) {
-    if (!of_group.Add(NodeOf(roots, group)) || is_out_of_memory_) return false;
+    if (!of_group.Add(NodeOf(roots, group)) || !has_memory()) return false;
   }
   // The references of each node together, in their order.
   for (const RootReference& reference : roots.references()) {
@@ -97,12 +100,6 @@ bool SnapshotRoots::Make(const RootTable& roots, StringTable* strings) {
     references_[node.first_reference + node.references++] = &reference;
   }
   return true;
-}
-
-uint32_t SnapshotRoots::StringOf(std::string_view text) {
-  const uint32_t number = strings_->NumberOf(text);
-  if (number == StringTable::kNone) is_out_of_memory_ = true;
-  return number;
 }
 
 }  // namespace loam

@@ -55,7 +55,6 @@ class SnapshotRoots {
                    std::string_view edge_name);
   uint32_t HolderOf(const RootTable& roots, const RootGroup& group);
   uint32_t NodeOf(const RootTable& roots, const RootGroup& group);
-  uint32_t StringOf(std::string_view text);
 
   StringTable* strings_ = nullptr;
   OsArray<RootNode> nodes_;

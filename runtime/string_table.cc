@@ -1,5 +1,7 @@
 #include "runtime/string_table.h"
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace loam {
@@ -28,14 +30,17 @@ size_t StringTable::FindPlace(std::string_view text, uint32_t hash) const {
 
 bool StringTable::GrowPlaces() {
   constexpr size_t kFirstPlaces = 1024;
-  const size_t size = places_.empty() ? kFirstPlaces : 2 * places_.size();
-  places_.Release();
-  if (!places_.Extend(size)) return false;
+  const size_t size =
+      std::max(kFirstPlaces, std::bit_ceil(2 * entries_.size() + 1));
+  // The old ones stay until there are new ones: out of memory is for now.
+  OsArray<uint32_t> places;
+  if (!places.Extend(size)) return false;
   for (size_t i = 0; i < entries_.size(); i++) {
     size_t place = entries_[i].hash & (size - 1);
-    while (places_[place] != 0) place = (place + 1) & (size - 1);
-    places_[place] = static_cast<uint32_t>(i + 1);
+    while (places[place] != 0) place = (place + 1) & (size - 1);
+    places[place] = static_cast<uint32_t>(i + 1);
   }
+  places_.Swap(&places);
   return true;
 }
 
@@ -48,6 +53,12 @@ bool StringTable::Add(std::string_view text, uint32_t hash) {
 }
 
 uint32_t StringTable::NumberOf(std::string_view text) {
+  const uint32_t number = FindOrAdd(text);
+  if (number == kNone) is_out_of_memory_ = true;
+  return number;
+}
+
+uint32_t StringTable::FindOrAdd(std::string_view text) {
   if (2 * entries_.size() >= places_.size() && !GrowPlaces()) return kNone;
   const uint32_t hash = Hash(text);
   const size_t place = FindPlace(text, hash);

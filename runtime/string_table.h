@@ -19,6 +19,9 @@ class StringTable {
   // memory.
   uint32_t NumberOf(std::string_view text);
 
+  // Whether there has been no memory for some text.
+  bool is_out_of_memory() const { return is_out_of_memory_; }
+
   size_t size() const { return entries_.size(); }
   std::string_view operator[](size_t i) const {
     return {&text_[entries_[i].offset], entries_[i].length};
@@ -31,6 +34,7 @@ class StringTable {
     uint32_t hash;
   };
 
+  uint32_t FindOrAdd(std::string_view text);
   bool Add(std::string_view text, uint32_t hash);
   bool GrowPlaces();
   // Where in places_ an entry is, or would be.
@@ -41,6 +45,7 @@ class StringTable {
   // A hash table with linear probing, at most half full: 0, or the number of an
   // entry plus one. Its size is a power of two.
   OsArray<uint32_t> places_;
+  bool is_out_of_memory_ = false;
 };
 
 }  // namespace loam

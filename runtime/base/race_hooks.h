@@ -21,6 +21,7 @@ enum class RacePoint {
   kSpansLookedUp,     // it has read which spans there are, no sweepgen yet
   kLinkedNotRunning,  // attaching: in the heap's list, world may be stopped
   kDetachedStillCounted,  // detaching: out of the list, memory not yet released
+  kMomentChosen,          // a profile's moment is known, no counts read yet
   kCount,
 };
 

@@ -159,6 +159,7 @@ Fiber* RootSet::AddFiber(uintptr_t owner) {
 }
 
 void RootSet::UnlinkFiber(Fiber* fiber) {
+  fibers_destroyed_.fetch_add(1, std::memory_order_relaxed);
   LinkOut(&fibers_, fiber);
   RemoveList(&fiber->providers);
 }

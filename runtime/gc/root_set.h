@@ -106,6 +106,11 @@ class RootSet {
 
   Fiber* AddFiber(uintptr_t owner) LOAM_EXCLUDES(mutex_);
   void RemoveFiber(Fiber* fiber) LOAM_EXCLUDES(mutex_);
+  // How many have been destroyed. Relaxed: who runs on a stack that has been
+  // another fiber's knows that fiber to be destroyed.
+  uint64_t fibers_destroyed() const {
+    return fibers_destroyed_.load(std::memory_order_relaxed);
+  }
 
   // Removes the providers of a mutator that detaches, and its root stack.
   void ReleaseMutator(MutatorRoots* roots) LOAM_EXCLUDES(mutex_);
@@ -200,6 +205,7 @@ class RootSet {
   RootRecord* weak_providers_ LOAM_GUARDED_BY(mutex_) = nullptr;
   GlobalRecord* globals_ LOAM_GUARDED_BY(mutex_) = nullptr;
   Fiber* fibers_ LOAM_GUARDED_BY(mutex_) = nullptr;
+  std::atomic<uint64_t> fibers_destroyed_{0};  // written under mutex_
   ImmortalBlock* immortals_ LOAM_GUARDED_BY(mutex_) = nullptr;
   size_t immortal_count_ LOAM_GUARDED_BY(mutex_) = 0;  // in the newest block
 };

@@ -27,6 +27,10 @@ uint64_t Hash(const CallStack& stack, const ProfiledCell& cell) {
   return hash;
 }
 
+size_t BytesOf(const CallStack& stack) {
+  return sizeof(ProfileBucket) + stack.word_count() * sizeof(uintptr_t);
+}
+
 }  // namespace
 
 HeapProfile::~HeapProfile() {
@@ -34,6 +38,12 @@ HeapProfile::~HeapProfile() {
   const size_t bytes = heads_ * sizeof(ProfileBucket*);
   os::Release(reinterpret_cast<uintptr_t>(table_), bytes);
   persistent_->ledger()->Refund(MemoryLedger::Use::kMetadata, bytes);
+}
+
+size_t HeapProfile::MaxBytes() const {
+  constexpr uint64_t kShareOfLimit = 32;
+  return std::min<uint64_t>(kMaxBytes,
+                            persistent_->ledger()->limit() / kShareOfLimit);
 }
 
 // A table of twice as many chains. One that cannot grow has longer chains.
@@ -57,7 +67,9 @@ bool HeapProfile::Grow() {
     const size_t old_bytes = heads_ * sizeof(ProfileBucket*);
     os::Release(reinterpret_cast<uintptr_t>(table_), old_bytes);
     ledger->Refund(MemoryLedger::Use::kMetadata, old_bytes);
+    bytes_ -= old_bytes;
   }
+  bytes_ += bytes;
   table_ = table;
   heads_ = heads;
   return true;
@@ -80,10 +92,11 @@ ProfileBucket* HeapProfile::Find(const CallStack& stack,
 ProfileBucket* HeapProfile::Add(const CallStack& stack,
                                 const ProfiledCell& cell, uint64_t hash) {
   const size_t words = stack.word_count();
+  const size_t bytes = BytesOf(stack);
   auto* bucket = static_cast<ProfileBucket*>(
-      persistent_->Allocate(sizeof(ProfileBucket) + words * sizeof(uintptr_t),
-                            alignof(ProfileBucket)));
+      persistent_->Allocate(bytes, alignof(ProfileBucket)));
   if (bucket == nullptr) return nullptr;
+  bytes_ += bytes;
   if (bucket_count_ >= 2 * heads_) Grow();
   bucket->hash = hash;
   bucket->cell = cell;
@@ -105,15 +118,19 @@ ProfileBucket* HeapProfile::FindOrAdd(const CallStack& stack,
   if (heads_ == 0 && !Grow()) return nullptr;
   const uint64_t hash = Hash(stack, cell);
   if (ProfileBucket* found = Find(stack, cell, hash)) return found;
-  if (bucket_count_ < kMaxBuckets) return Add(stack, cell, hash);
+  const size_t max_bytes = MaxBytes();
+  if (bucket_count_ < kMaxBuckets && bytes_ + BytesOf(stack) <= max_bytes) {
+    return Add(stack, cell, hash);
+  }
   CallStack none;
   const uint64_t hash_of_none = Hash(none, cell);
-  ProfileBucket* found = Find(none, cell, hash_of_none);
-  return found != nullptr ? found : Add(none, cell, hash_of_none);
+  if (ProfileBucket* found = Find(none, cell, hash_of_none)) return found;
+  // Programs may have any number of sizes.
+  if (bytes_ + BytesOf(none) > max_bytes + max_bytes / 8) return nullptr;
+  return Add(none, cell, hash_of_none);
 }
 
-void HeapProfile::Advance(ProfileBucket* bucket) {
-  const uint64_t now = cycles();
+void HeapProfile::Advance(ProfileBucket* bucket, uint64_t now) {
   // Nothing waits for a moment later than two cycles on.
   for (int i = 0; i < 2 && bucket->cycle < now; i++) {
     bucket->published.Add(bucket->waiting[0]);
@@ -132,21 +149,21 @@ ProfileBucket* HeapProfile::BucketOf(const CallStack& stack,
 
 void HeapProfile::CountAllocated(ProfileBucket* bucket, double objects) {
   const MutexLock lock(&mutex_);
-  Advance(bucket);
+  Advance(bucket, cycles());
   bucket->waiting[1].allocated_samples++;
   bucket->waiting[1].allocated_objects += objects;
 }
 
 void HeapProfile::CountFreed(ProfileBucket* bucket, double objects) {
   const MutexLock lock(&mutex_);
-  Advance(bucket);
+  Advance(bucket, cycles());
   bucket->waiting[0].freed_samples++;
   bucket->waiting[0].freed_objects += objects;
 }
 
 void HeapProfile::CountYoung(ProfileBucket* bucket, double objects, bool died) {
   const MutexLock lock(&mutex_);
-  Advance(bucket);
+  Advance(bucket, cycles());
   // It was to be told at the moment after the last marking.
   ProfileCounts* counts = &bucket->waiting[0];
   counts->allocated_samples++;
@@ -163,15 +180,16 @@ size_t HeapProfile::bucket_count() {
 
 size_t HeapProfile::Read(uint64_t moment, Reading* readings, size_t capacity) {
   const MutexLock lock(&mutex_);
+  const uint64_t now = cycles();
   size_t read = 0;
   for (ProfileBucket* b = newest_; b != nullptr && read < capacity;
        b = b->older) {
-    Advance(b);
+    Advance(b, now);
     ProfileCounts counts = b->published;
-    if (cycles() == 0) {
+    if (now == 0) {
       counts.Add(b->waiting[0]);
       counts.Add(b->waiting[1]);
-    } else if (moment > cycles()) {
+    } else if (moment > now) {
       counts.Add(b->waiting[0]);
     }
     readings[read++] = {b, counts};

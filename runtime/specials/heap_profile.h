@@ -4,24 +4,29 @@
 //
 // What a profile says is true of one moment, the end of a marking: of what has
 // been allocated until then, everything is counted, and of what has died,
-// everything that this marking has found dead. Counts that come to know of it
-// at different times wait in a bucket until the profile's moment has reached
-// them, in slots by cycle. With c collections over,
+// everything that this marking has found dead. Moments have numbers: n + 1 is
+// the end of marking n, counted from 1 on. The number is one more because the
+// deaths are counted later, by sweeping: moment n + 1 can be told when all that
+// marking n has left is swept, and at the latest when marking n + 1 is over.
+// Counts wait in a bucket until their moment can be told, in slots by cycle.
+// With c collections over,
 //
-//   an allocation  belongs to the moment after the next marking: c + 2 ends
-//                  when everything that c + 1 marks has been swept
-//   a death        found by the last marking, to the one before: c + 1
+//   an allocation  belongs to the end of the next marking, c + 1: moment c + 2
+//   a death        belongs to the end of the marking that found it, the last
+//                  one, c: moment c + 1
 //
 // and an object that is allocated now can be found dead by marking c + 1 at
-// the earliest, when its death belongs to c + 2, too. So at any moment what is
-// there is what was allocated less what has died, and never negative. As Go's
-// runtime has it; but no pass over all buckets ends a cycle: each bucket
-// remembers when it was last brought up to date, and is again when something is
-// counted in it, or read.
+// the earliest, when its death belongs to moment c + 2, too. So at any moment
+// what is there is what was allocated less what has died, and never negative.
+// As Go's runtime has it; but no pass over all buckets ends a cycle: each
+// bucket remembers when it was last brought up to date, and is again when
+// something is counted in it, or read.
 //
-// Buckets are never removed; there are kMaxBuckets at most, and a few more, in
-// which call stacks that came later are counted together, by type and size.
-// Their memory is the heap's own.
+// Buckets are never removed. There are kMaxBuckets at most, and they take
+// kMaxBytes at most: memory of the heap's own, of one with a limit a 32nd of
+// that at most. Call stacks that come later are counted together, by type and
+// size, in buckets without a stack. When these have taken an eighth more,
+// samples are lost.
 //
 // Thread-safe.
 
@@ -97,7 +102,7 @@ struct ProfileBucket {
   // Up to date when so many collections were over. This and what follows is
   // guarded by the profile's lock.
   uint64_t cycle;
-  ProfileCounts published;   // of the moment `cycle`
+  ProfileCounts published;   // up to the moment `cycle`
   ProfileCounts waiting[2];  // for the moments cycle + 1 and cycle + 2
   // The stack's words follow.
 
@@ -113,6 +118,7 @@ struct ProfileBucket {
 class HeapProfile {
  public:
   static constexpr size_t kMaxBuckets = size_t{1} << 16;
+  static constexpr size_t kMaxBytes = size_t{16} << 20;
 
   explicit HeapProfile(PersistentAllocator* persistent)
       : persistent_(persistent) {}
@@ -120,7 +126,8 @@ class HeapProfile {
   HeapProfile(const HeapProfile&) = delete;
   HeapProfile& operator=(const HeapProfile&) = delete;
 
-  // Where samples of this stack and cell are counted; NULL when out of memory.
+  // Where samples of this stack and cell are counted; NULL when out of memory,
+  // or when there are too many.
   ProfileBucket* BucketOf(const CallStack& stack, const ProfiledCell& cell)
       LOAM_EXCLUDES(mutex_);
   // A sampled object has been allocated; it stands for `objects`.
@@ -136,8 +143,12 @@ class HeapProfile {
   void CountLost() { lost_samples_.Add(1); }
   uint64_t lost_samples() const { return lost_samples_.Get(); }
 
-  // The marking of a cycle is over. The world is stopped, and nobody sweeps.
-  void EndMarking() { cycles_.store(cycles() + 1, std::memory_order_relaxed); }
+  // The marking of a cycle is over. The world is stopped, and nobody sweeps;
+  // but whoever writes a profile goes on.
+  void EndMarking() LOAM_EXCLUDES(mutex_) {
+    const MutexLock lock(&mutex_);
+    cycles_.store(cycles() + 1, std::memory_order_relaxed);
+  }
   // In the same stop, when they may again.
   void BeginSweeping() { sweeping_.store(cycles(), std::memory_order_release); }
   // How many markings are over. Relaxed: whoever counts does so between two
@@ -157,8 +168,9 @@ class HeapProfile {
   size_t bucket_count() LOAM_EXCLUDES(mutex_);
   // Reads the counts of every bucket into `readings`; how many buckets there
   // are, which is more than `capacity` if there was no room for all. They are
-  // of the moment `moment`, or that of cycles() if that is later. Before the
-  // first collection everything is told.
+  // all of the same moment: `moment`, or number cycles() if that is later.
+  // Before the first marking is over everything is told. Moment 1, which comes
+  // before the first marking, has nothing in it.
   size_t Read(uint64_t moment, Reading* readings, size_t capacity)
       LOAM_EXCLUDES(mutex_);
 
@@ -174,11 +186,13 @@ class HeapProfile {
   ProfileBucket* Add(const CallStack& stack, const ProfiledCell& cell,
                      uint64_t hash) LOAM_REQUIRES(mutex_);
   bool Grow() LOAM_REQUIRES(mutex_);
-  // Brings the bucket up to date.
-  void Advance(ProfileBucket* bucket) LOAM_REQUIRES(mutex_);
+  // Of the buckets and their table.
+  size_t MaxBytes() const;
+  // Brings the bucket up to date; `now` is cycles().
+  static void Advance(ProfileBucket* bucket, uint64_t now);
 
   PersistentAllocator* const persistent_;
-  // Changes while the world is stopped.
+  // Changes under the lock, while the world is stopped.
   std::atomic<uint64_t> cycles_{0};
   // Release and acquire: goes with the state of sweeping.
   std::atomic<uint64_t> sweeping_{0};
@@ -189,6 +203,7 @@ class HeapProfile {
   size_t heads_ LOAM_GUARDED_BY(mutex_) = 0;
   ProfileBucket* newest_ LOAM_GUARDED_BY(mutex_) = nullptr;
   size_t bucket_count_ LOAM_GUARDED_BY(mutex_) = 0;
+  size_t bytes_ LOAM_GUARDED_BY(mutex_) = 0;  // of the buckets and the table
 };
 
 }  // namespace loam

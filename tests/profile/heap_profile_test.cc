@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <csetjmp>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -143,8 +144,8 @@ TEST_F(HeapProfileTest, EveryWayToAllocateIsSampled) {
   EXPECT_EQ(profile.TotalsOfType("array").alloc_objects, 20);
   EXPECT_EQ(profile.TotalsOfType("big").alloc_objects, 10);
   EXPECT_EQ(profile.TotalsOfType("slots").alloc_objects, 20);
-  EXPECT_EQ(profile.TotalsOfType("bitmap").alloc_objects, 20);
-  EXPECT_EQ(profile.TotalsOfType("ambiguous").alloc_objects, 10);
+  EXPECT_EQ(profile.TotalsOfType("object with a bitmap").alloc_objects, 20);
+  EXPECT_EQ(profile.TotalsOfType("ambiguous words").alloc_objects, 10);
   EXPECT_EQ(profile.TotalsOfType("bytes").alloc_objects, 20);
   EXPECT_EQ(profile.TotalsOfType("node").alloc_objects, 720);
   heap.ExpectSound();
@@ -322,6 +323,54 @@ TEST_F(HeapProfileTest, OutOfMemoryLosesSamplesAndNothingElse) {
   EXPECT_LE(profile.Totals().inuse_objects, static_cast<int64_t>(objects));
   EXPECT_GT(profile.Totals().inuse_objects, static_cast<int64_t>(objects) / 2);
   heap.ExpectSound();
+}
+
+// A frame of function 1.
+size_t OneFrame(loam_mutator*, loam_profile_frame* frames, size_t, void*) {
+  frames[0] = {1, 0};
+  return 1;
+}
+
+// Readers of protocol buffers refuse strings that are not UTF-8.
+TEST_F(HeapProfileTest, NamesAreUtf8) {
+  loam_options options = EveryObject();
+  options.name = "caf\xe9";
+  options.profile.frames = OneFrame;
+  options.profile.describe = [](loam_word, loam_profile_function* f, void*) {
+    f->name = "na\xefve \xc3\xa9\xc3";
+  };
+  TestHeap heap(options);
+  loam_alloc(heap.m(), RegisterType(heap.types(), "\xff type", 16));
+  const ProfileReader profile = Write(heap.heap());
+  EXPECT_THAT(profile.comments, Contains("loam heap 'caf\xef\xbf\xbd'"));
+  ASSERT_EQ(profile.samples.size(), 1u);
+  EXPECT_EQ(profile.samples[0].type, "\xef\xbf\xbd type");
+  EXPECT_TRUE(
+      profile.samples[0].HasFrame("na\xef\xbf\xbdve \xc3\xa9\xef\xbf\xbd"));
+}
+
+// Whose callback it was: the heap's own fatal callback is told.
+TEST_F(HeapProfileTest, AFatalErrorInACallbackIsOfTheHeap) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto run = [&](bool in_frames) {
+    loam_options options = EveryObject();
+    options.callbacks.fatal = [](loam_heap*, const char* message, void*) {
+      fprintf(stderr, "told of: %s\n", message);
+    };
+    options.profile.frames = OneFrame;
+    if (in_frames) {
+      options.profile.frames = [](loam_mutator*, loam_profile_frame*, size_t,
+                                  void*) -> size_t { throw 7; };
+    }
+    options.profile.describe = [](loam_word, loam_profile_function*, void*) {
+      throw 7;
+    };
+    TestHeap heap(options);
+    loam_alloc_bytes(heap.m(), 100);
+    Write(heap.heap());
+  };
+  EXPECT_DEATH(run(true), "told of: .*left the frames callback");
+  EXPECT_DEATH(run(false), "told of: .*left the describe callback");
 }
 
 TEST_F(HeapProfileTest, ErrorsNameTheCallAndTheArgument) {

@@ -3,9 +3,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <filesystem>
 #include <string>
 #include <thread>
@@ -15,6 +17,7 @@
 
 #include "tests/snapshot/random_graph.h"
 #include "tests/snapshot/snapshot_fixture.h"
+#include "tests/support/sanitized.h"
 
 namespace loam_test {
 namespace {
@@ -343,6 +346,17 @@ TEST_F(HeapSnapshotTest, Errors) {
   EXPECT_EQ(loam_heap_snapshot_write(heap.m(), "/dev/full"), LOAM_IO_ERROR);
 }
 
+// Readers keep 32 bits of a size. The object's pages are not touched.
+TEST_F(HeapSnapshotTest, AnObjectOfMoreThan4GiB) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers map a share of it, too";
+  TestHeap heap;
+  heap.kept = {loam_alloc_bytes(heap.m(), size_t{5} << 30)};
+  if (heap.kept[0] == nullptr) GTEST_SKIP() << "the OS has no room for it";
+  const SnapshotReader snapshot = Write(heap);
+  ASSERT_EQ(snapshot.CountNamed("bytes"), 1u);
+  EXPECT_EQ(snapshot.nodes[ObjectNodes(snapshot)[0]].bytes, UINT32_MAX);
+}
+
 // A trace callback that does not say the same twice.
 TEST_F(HeapSnapshotTest, CallbacksThatChangeTheirMind) {
   TestHeap heap;
@@ -360,6 +374,61 @@ TEST_F(HeapSnapshotTest, CallbacksThatChangeTheirMind) {
             LOAM_WRONG_STATE);
   EXPECT_FALSE(std::filesystem::exists(Path()));
   heap.kept.clear();
+}
+
+// As many references as before, but one to an object that nothing else reaches.
+TEST_F(HeapSnapshotTest, CallbacksThatReportWhatWasNotThere) {
+  TestHeap heap;
+  static void* first;
+  static void* other;
+  static std::atomic<int> calls;
+  loam_type_info info = LOAM_TYPE_INFO_INIT;
+  info.name = "fickle";
+  info.size = 16;
+  info.trace = [](loam_visitor* visitor, void*, size_t) {
+    // The first is told while it is followed and while its edges are counted.
+    loam_visit_pointer(visitor, ++calls <= 2 ? first : other);
+  };
+  const loam_type* type;
+  ASSERT_EQ(loam_type_register(heap.types(), &info, &type), LOAM_OK);
+  heap.kept = {loam_alloc_bytes(heap.m(), 16), loam_alloc_bytes(heap.m(), 16)};
+  first = heap.kept[0];
+  other = heap.kept[1];
+  heap.kept = {loam_alloc(heap.m(), type)};
+  calls = 0;
+  EXPECT_EQ(loam_heap_snapshot_write(heap.m(), Path().c_str()),
+            LOAM_WRONG_STATE);
+  EXPECT_FALSE(std::filesystem::exists(Path()));
+  heap.kept.clear();
+}
+
+// When the disk is full, the rest of the heap is left alone.
+TEST_F(HeapSnapshotTest, EndsWhenTheFileCannotBeWritten) {
+  constexpr int kObjects = 10'000;
+  TestHeap heap;
+  static std::atomic<int> calls;
+  loam_type_info info = LOAM_TYPE_INFO_INIT;
+  info.name = "counted";
+  info.size = 16;
+  info.trace = [](loam_visitor*, void*, size_t) { calls++; };
+  const loam_type* type;
+  ASSERT_EQ(loam_type_register(heap.types(), &info, &type), LOAM_OK);
+  for (int i = 0; i < kObjects; i++) {
+    heap.kept.push_back(loam_alloc(heap.m(), type));
+  }
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = signal(SIGXFSZ, SIG_IGN);
+  const rlimit small = {20'000, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  calls = 0;
+  const loam_status status = loam_heap_snapshot_write(heap.m(), Path().c_str());
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  signal(SIGXFSZ, handler);
+  EXPECT_EQ(status, LOAM_IO_ERROR);
+  EXPECT_FALSE(std::filesystem::exists(Path()));
+  // They are followed, and their edges counted, before anything is written.
+  EXPECT_EQ(calls, 2 * kObjects);
 }
 
 }  // namespace

@@ -242,6 +242,57 @@ TEST_F(FindPathTest, ObjectsWithFinalizers) {
   EXPECT_EQ(loam_find_path(heap.m(), payload, Record, &path), LOAM_NOT_FOUND);
 }
 
+// An unordered finalizer keeps its object only once it waits to run.
+TEST_F(FindPathTest, ObjectsWithUnorderedFinalizers) {
+  TestHeap heap;
+  Node* closing = NewNode(heap.m(), RegisterNode(heap.types()), 1);
+  ASSERT_EQ(loam_finalizer_set(
+                heap.m(), closing, [](loam_mutator*, void*, void*) {}, nullptr,
+                LOAM_FINALIZER_UNORDERED),
+            LOAM_OK);
+  EXPECT_EQ(loam_find_path(heap.m(), closing, Record, nullptr), LOAM_NOT_FOUND);
+  heap.Collect();
+  EXPECT_EQ(Find(heap, closing)[0].from, "/the finalizer queue/");
+  EXPECT_EQ(loam_finalizers_run(heap.m(), 0, nullptr, nullptr), LOAM_OK);
+  EXPECT_EQ(loam_find_path(heap.m(), closing, Record, nullptr), LOAM_NOT_FOUND);
+}
+
+// Each value of a weak map leads to the next key through another object. A
+// tracer that looks at all records again and again needs 10^10 visits.
+TEST_F(FindPathTest, ALongChainOfEphemerons) {
+  constexpr size_t kLinks = 100'000;
+  TestHeap heap;
+  loam_mutator* m = heap.m();
+  const loam_type* type = RegisterNode(heap.types());
+  const auto word = [](void* object) {
+    return reinterpret_cast<loam_word>(object);
+  };
+  void* map = loam_weak_map_new(m);
+  Node* key = NewNode(m, type, 0);
+  heap.kept = {map, key, nullptr, nullptr};
+  for (size_t i = 1; i <= kLinks; i++) {
+    Node* value = NewNode(m, type, i);
+    heap.kept[2] = value;
+    Node* next = NewNode(m, type, i);
+    loam_store_pointer(m, value, &value->left, next);
+    ASSERT_EQ(loam_weak_map_set(m, map, word(key), word(value)), LOAM_OK);
+    key = next;
+    // The first alone is kept otherwise; the last in use, until it is linked.
+    heap.kept[3] = key;
+  }
+  heap.kept.resize(2);
+  const std::vector<Step> path = Find(heap, key);
+  // The map, its table, a value, and the key that is asked for.
+  ASSERT_EQ(path.size(), 4u);
+  EXPECT_EQ(path[0].to, map);
+  EXPECT_EQ(path[2].field, "value");
+  EXPECT_EQ(path[3].field, "left");
+  heap.kept[1] = nullptr;
+  EXPECT_EQ(loam_find_path(m, key, nullptr, nullptr), LOAM_NOT_FOUND);
+  heap.Collect();
+  EXPECT_EQ(loam_weak_map_count(m, map), 0u);
+}
+
 TEST_F(FindPathTest, NothingKeepsIt) {
   TestHeap heap;
   const loam_type* type = RegisterNode(heap.types());

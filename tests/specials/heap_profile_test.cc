@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <thread>
 #include <vector>
 
 #include "tests/base/test_random.h"
@@ -114,6 +117,35 @@ TEST_F(HeapProfileTest, ABucketThatHasRestedForManyCyclesIsUpToDate) {
   EXPECT_EQ(ReadSwept().freed_samples, 1u);
 }
 
+// What is allocated before the first marking is told before that has ended, not
+// when it has, and from the second on again: all of it, or nothing.
+TEST_F(HeapProfileTest, AReadingIsOfOneMomentWhileMarkingsEnd) {
+  constexpr size_t kBuckets = 2000;
+  std::vector<HeapProfile::Reading> readings(kBuckets);
+  size_t mixed = 0;
+  for (int round = 0; round < 100; round++) {
+    HeapProfile profile(&persistent_);
+    for (uintptr_t i = 0; i < kBuckets; i++) {
+      profile.CountAllocated(profile.BucketOf(StackOf(i), kCell), 1);
+    }
+    std::atomic<bool> is_over = false;
+    std::thread collector([&] {
+      for (int i = 0; i < 3; i++) profile.EndMarking();
+      is_over = true;
+    });
+    while (!is_over) {
+      profile.Read(0, readings.data(), readings.size());
+      size_t told = 0;
+      for (const HeapProfile::Reading& reading : readings) {
+        told += reading.counts.allocated_samples;
+      }
+      if (told != 0 && told != kBuckets) mixed++;
+    }
+    collector.join();
+  }
+  EXPECT_EQ(mixed, 0u);
+}
+
 TEST_F(HeapProfileTest, AStaleMomentIsNotTold) {
   Allocate(1);
   for (int i = 0; i < 3; i++) Collect();
@@ -206,7 +238,9 @@ TEST_F(HeapProfileTest, StacksThatComeTooLateAreCountedTogether) {
 }
 
 TEST_F(HeapProfileTest, OutOfMemoryCountsNothing) {
-  ledger_.set_limit(1 << 20);
+  constexpr size_t kTaken = 63 << 20;
+  ledger_.set_limit(64 << 20);
+  ASSERT_TRUE(ledger_.TryCharge(MemoryLedger::Use::kMetadata, kTaken));
   size_t counted = 0;
   for (uintptr_t i = 0; i < 20'000; i++) {
     if (Allocate(i) != nullptr) counted++;
@@ -215,6 +249,46 @@ TEST_F(HeapProfileTest, OutOfMemoryCountsNothing) {
   EXPECT_LT(counted, 20'000u);
   EXPECT_EQ(ReadSwept().allocated_samples, counted);
   EXPECT_NE(Allocate(1), nullptr) << "a bucket that exists needs no memory";
+  ledger_.Refund(MemoryLedger::Use::kMetadata, kTaken);
+}
+
+TEST_F(HeapProfileTest, DeepStacksTakeNoMoreMemory) {
+  constexpr size_t kSamples = 20'000;
+  CallStack deep;
+  deep.native_frames = CallStack::kMaxNativeFrames;
+  deep.embedder_frames = CallStack::kMaxEmbedderFrames;
+  std::fill_n(deep.words, deep.word_count(), 1);
+  for (const size_t limit : {UINT64_MAX, uint64_t{64} << 20}) {
+    MemoryLedger ledger;
+    ledger.set_limit(limit);
+    PersistentAllocator persistent(&ledger);
+    HeapProfile profile(&persistent);
+    for (size_t i = 0; i < kSamples; i++) {
+      deep.words[0] = i;
+      ProfileBucket* bucket = profile.BucketOf(deep, kCell);
+      ASSERT_NE(bucket, nullptr);
+      EXPECT_EQ(bucket->word_count() == 0, bucket->native_frames == 0);
+      profile.CountAllocated(bucket, 1);
+    }
+    const size_t bound = std::min(HeapProfile::kMaxBytes, limit / 32);
+    EXPECT_LE(ledger.metadata(), bound + bound / 4);
+    EXPECT_GE(ledger.metadata(), bound - bound / 4);
+    std::vector<HeapProfile::Reading> readings(profile.bucket_count());
+    profile.Read(0, readings.data(), readings.size());
+    uint64_t counted = 0;
+    for (const auto& reading : readings) {
+      counted += reading.counts.allocated_samples;
+    }
+    EXPECT_EQ(counted, kSamples);
+    EXPECT_EQ(readings.front().bucket->word_count(), 0u) << "those too many";
+    // Without a stack, but of any number of sizes.
+    ProfiledCell cell = kCell;
+    do {
+      cell.cell_bytes += 8192;
+      ASSERT_LT(cell.cell_bytes, size_t{1} << 30);
+    } while (profile.BucketOf(deep, cell) != nullptr);
+    EXPECT_LE(ledger.metadata(), bound + bound / 2);
+  }
 }
 
 TEST_F(HeapProfileTest, AReadingThatIsTooSmallSaysSo) {
