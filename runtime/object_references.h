@@ -100,8 +100,7 @@ class ObjectReferences {
 
   // Whether weak references to the object in a cell are strong.
   bool IsNeverCleared(uintptr_t cell) const {
-    const Type* type = page_heap_->FindSpan(cell)->TypeOf(cell);
-    return type != nullptr && (type->flags & kTypeNeverCleared) != 0;
+    return loam::IsNeverCleared(page_heap_->FindSpan(cell)->TypeOf(cell));
   }
   // Calls visit(key) for the cells of the keys through which the ephemeron
   // value in a slot lives.

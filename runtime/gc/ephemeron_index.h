@@ -13,9 +13,10 @@
 //   an entry * 2 + 1  the first of a list of entries
 //
 // Both the tables and the entries are committed where they are used, charged to
-// the heap, and given back when marking is over.
+// a ledger, and given back at the end.
 //
-// Collector only, one thread.
+// Used by one thread at a time, while the world is stopped: the collector, or
+// who follows the heap to show it (runtime/heap_tracer.h).
 
 #ifndef LOAM_RUNTIME_GC_EPHEMERON_INDEX_H_
 #define LOAM_RUNTIME_GC_EPHEMERON_INDEX_H_
