@@ -23,9 +23,9 @@ typedef struct loam_stats {
   /* Objects. Counted per span, when a mutator caches it. */
   uint64_t live_bytes_estimate; /* marked last time, plus handed out since */
   uint64_t allocated_bytes;     /* since the heap was created */
-  /* A cycle starts when the estimate, the external bytes, 32 bytes for each
-   * finalizer, and once more the bytes of objects that got one since the last
-   * cycle, reach this. */
+  /* A cycle starts when the estimate, the external bytes, the bytes of records
+   * that hang on objects (loam_specials.h), and once more the bytes of objects
+   * that got a finalizer since the last cycle, reach this. */
   uint64_t trigger_bytes;
   /* Cycles. */
   uint64_t cycles;

@@ -187,7 +187,7 @@ bool Finalizer(BuiltinCall& call) {
   const Value object = call.Argument(0);
   const Value function = call.Argument(1);
   if (!HasIdentity(object)) {
-    return call.FailArgument(0, "a list, a map or a function");
+    return call.FailArgument(0, kTypesWithIdentity);
   }
   if (!function.IsNil() && TryAs<Closure>(function) == nullptr &&
       TryAs<Builtin>(function) == nullptr) {

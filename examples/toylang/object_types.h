@@ -157,6 +157,9 @@ T* TryAs(Value value) {
 // Whether the value is an object of its own: not a number or the like, nor a
 // string, of which there may be several copies that count as one.
 bool HasIdentity(Value value);
+// Those, for messages.
+inline constexpr char kTypesWithIdentity[] =
+    "a list, a map, a function, a weak reference or a weak map";
 
 // "number", "list" and so on, as type(x) returns it.
 const char* TypeName(Value value);

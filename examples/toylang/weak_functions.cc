@@ -1,14 +1,16 @@
 #include "examples/toylang/weak_functions.h"
 
 #include <cstdint>
+#include <string>
 
 #include "examples/toylang/lists.h"
+#include "examples/toylang/object_types.h"
 
 namespace toylang {
 namespace {
 
-constexpr char kWithIdentity[] = "a list, a map or a function";
-constexpr char kWithMemory[] = "a string, a list, a map or a function";
+constexpr char kTypesWithMemory[] =
+    "a string, a list, a map, a function, a weak reference or a weak map";
 
 // ---- Weak references
 
@@ -32,7 +34,7 @@ bool Get(BuiltinCall& call) {
 
 bool Set(BuiltinCall& call) {
   if (!HasIdentity(call.Argument(0))) {
-    return call.FailArgument(0, kWithIdentity);
+    return call.FailArgument(0, kTypesWithIdentity);
   }
   if (!call.heap.SetInWeakMap(Receiver(call), call.Argument(0),
                               call.Argument(1))) {
@@ -99,7 +101,7 @@ List* WeakMapKeys(Heap& heap, WeakMap* map) {
 
 bool NewWeakReference(BuiltinCall& call) {
   if (!HasIdentity(call.Argument(0))) {
-    return call.FailArgument(0, kWithIdentity);
+    return call.FailArgument(0, kTypesWithIdentity);
   }
   return call.ReturnObject(call.heap.NewWeakReference(call.Argument(0)));
 }
@@ -114,7 +116,7 @@ bool NewWeakMap(BuiltinCall& call) {
 // of the object.
 bool Pin(BuiltinCall& call) {
   const Value value = call.Argument(0);
-  if (!value.IsReference()) return call.FailArgument(0, kWithMemory);
+  if (!value.IsReference()) return call.FailArgument(0, kTypesWithMemory);
   if (!call.heap.Pin(value.AsObject())) return call.FailOutOfMemory();
   String* string = TryAs<String>(value);
   const void* address = value.AsObject();
@@ -125,8 +127,12 @@ bool Pin(BuiltinCall& call) {
 
 bool Unpin(BuiltinCall& call) {
   const Value value = call.Argument(0);
-  if (!value.IsReference()) return call.FailArgument(0, kWithMemory);
-  if (!call.heap.Unpin(value.AsObject())) return call.Fail("it is not pinned");
+  if (!value.IsReference()) return call.FailArgument(0, kTypesWithMemory);
+  if (!call.heap.Unpin(value.AsObject())) {
+    const std::string message =
+        std::string("the ") + TypeName(value) + " is not pinned";
+    return call.Fail(message.c_str());
+  }
   return call.Return(Value::Nil());
 }
 

@@ -119,16 +119,25 @@ TEST_P(EphemeronsTest, AChainLivesFromItsFirstKeyOn) {
   }
   ASSERT_NO_FATAL_FAILURE(MakeChain(keys));
   const std::vector<void*> all = keys;
+  uint64_t limit = 0;
   if (memory() == Memory::kNone) {
     keys.push_back(records_);
     heap_.Collect();
     loam_heap_release_memory(heap_.heap());
-    ASSERT_EQ(
-        loam_heap_set_heap_limit(heap_.heap(), heap_.Stats().committed_bytes),
-        LOAM_OK);
+    limit = heap_.Stats().committed_bytes;
+    ASSERT_EQ(loam_heap_set_heap_limit(heap_.heap(), limit), LOAM_OK);
   }
   keys = {all[0], records_};
   heap_.Collect();
+  if (memory() == Memory::kNone) {
+    // It would have taken memory: without a limit the same collection does.
+    const uint64_t peak = heap_.Stats().peak_committed_bytes;
+    ASSERT_GE(peak, limit);
+    ASSERT_EQ(loam_heap_set_heap_limit(heap_.heap(), 0), LOAM_OK);
+    heap_.Collect();
+    EXPECT_GT(heap_.Stats().peak_committed_bytes, peak);
+    ASSERT_EQ(loam_heap_set_heap_limit(heap_.heap(), limit), LOAM_OK);
+  }
   EXPECT_EQ(heap_.Stats().live_objects, all.size() + 1);
   for (size_t i = 0; i < count; i++) {
     const Record& record = records_[places_[i]];

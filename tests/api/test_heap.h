@@ -88,6 +88,33 @@ class TestHeap {
   loam_mutator* m_ = nullptr;
 };
 
+// A list of objects that are roots of this mutator while the list lives. For
+// its own thread: what a heap's `kept` is where several run.
+class ScopedRoots {
+ public:
+  ScopedRoots(loam_mutator* m, size_t count) : objects_(count) {
+    EXPECT_EQ(loam_mutator_root_provider_add(m, Provide, this, "roots", &root_),
+              LOAM_OK)
+        << loam_last_error();
+  }
+  ~ScopedRoots() { EXPECT_EQ(loam_root_remove(root_), LOAM_OK); }
+  ScopedRoots(const ScopedRoots&) = delete;
+  ScopedRoots& operator=(const ScopedRoots&) = delete;
+
+  size_t size() const { return objects_.size(); }
+  void*& operator[](size_t i) { return objects_[i]; }
+
+ private:
+  static void Provide(loam_visitor* visitor, void* data) {
+    const auto* self = static_cast<ScopedRoots*>(data);
+    loam_visit_pointer_range(visitor, self->objects_.data(),
+                             self->objects_.size());
+  }
+
+  std::vector<void*> objects_;
+  loam_root* root_ = nullptr;
+};
+
 // A type with these fields.
 inline const loam_type* RegisterType(
     loam_type_set* set, const char* name, size_t size,

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
 
 #include "api/loam.h"
 #include "tests/api/test_heap.h"
@@ -27,11 +28,11 @@ class Tested {
   // Before the heap goes.
   virtual void End() {}
 
+  // Called by what can bring its object back when it is told: finalizers.
+  std::function<void()> when_told;
+
  protected:
   loam_mutator* m() const { return heap_.m(); }
-  static void Count(loam_mutator*, void*, void* data) {
-    ++*static_cast<int*>(data);
-  }
   const TestHeap& heap_;
   int count_ = 0;
 };
@@ -41,13 +42,19 @@ class TestedFinalizer : public Tested {
   TestedFinalizer(const TestHeap& heap, loam_finalizer_mode mode)
       : Tested(heap), mode_(mode) {}
   void Attach(void* object) override {
-    ASSERT_EQ(loam_finalizer_set(m(), object, Count, &count_, mode_), LOAM_OK)
+    const auto fn = [](loam_mutator*, void*, void* data) {
+      auto* self = static_cast<TestedFinalizer*>(data);
+      self->count_++;
+      if (self->when_told) self->when_told();
+    };
+    ASSERT_EQ(loam_finalizer_set(m(), object, fn, this, mode_), LOAM_OK)
         << loam_last_error();
   }
   void Detach(void* object) override {
     ASSERT_EQ(loam_finalizer_clear(m(), object), LOAM_OK);
   }
   int Told() override { return count_; }
+  loam_finalizer_mode mode() const { return mode_; }
 
  private:
   const loam_finalizer_mode mode_;

@@ -255,6 +255,11 @@ static void weak_maps(loam_mutator* m) {
     found = 0; /* never counted */
   }
   CHECK(found == count && loam_weak_map_count(m, map) == 1);
+  /* It was counted: what the lookup says is not the default. */
+  found = 1;
+  CHECK(loam_weak_map_get(m, map, (loam_word)d, &found) == LOAM_OK);
+  CHECK(found == count);
+  CHECK(loam_weak_map_get(m, map, (loam_word)map, &found) == LOAM_NOT_FOUND);
   roots.slots[1] = 0;
   collect(m);
   CHECK(loam_weak_map_count(m, map) == 0);

@@ -155,7 +155,8 @@ namespace loam_test {
   X(kMutatorReattached, "mutator: detached and attached")         \
   X(kMutatorNative, "mutator: native brackets")                   \
   X(kCheckedObjects, "check: objects compared")                   \
-  X(kCheckedGone, "check: objects that had to be gone")
+  X(kCheckedGone, "check: objects that had to be gone")           \
+  X(kCheckedProfile, "check: objects in the heap profile")
 
 enum class Covered {
 #define LOAM_TEST_NAME(name, text) name,

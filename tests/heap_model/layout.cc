@@ -325,10 +325,10 @@ UntypedLayouts::UntypedLayouts() {
   map.prefix = {LOAM_POINTER, LOAM_POINTER, LOAM_DATA, LOAM_DATA, LOAM_DATA};
   map.prefix_bytes = map.prefix.size() * kWord;
   map.is_opaque = map_entries.is_opaque = map_heads.is_opaque = true;
-  map_entries.name = "weak map's entries";
+  map_entries.name = "weak map entries";
   map_entries.has_weak_words = true;
   map_entries.is_internal = true;
-  map_heads.name = "weak map's heads";
+  map_heads.name = "weak map heads";
   map_heads.is_internal = true;
 }
 

@@ -113,6 +113,18 @@ bool Program::Start() {
   options.weak_cleared_word = ClearedWordOf(seed_);
   options.finalize_at_destroy = seed_ % 7 == 3;
   options.workers = seed_ % 5 == 4 ? 2 : 0;
+  if (read_profile_) {
+    options.profile_rate = 1;
+    // One frame for all: unwinding the stack would be most of the work.
+    options.profile.stacks = LOAM_PROFILE_STACKS_EMBEDDER;
+    options.profile.frames = [](loam_mutator*, loam_profile_frame* frames,
+                                size_t, void*) {
+      frames[0] = {1, 1};
+      return size_t{1};
+    };
+    options.profile.describe = [](loam_word, loam_profile_function* function,
+                                  void*) { function->name = "program"; };
+  }
   options.callbacks.cycle_begin = OnCycleBegin;
   options.callbacks.fatal = OnFatal;
   options.callbacks.log = OnLog;

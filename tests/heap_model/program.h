@@ -8,9 +8,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "api/loam.h"
@@ -32,6 +35,14 @@ class Program {
   ~Program();
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
+
+  // To be called before Run: every object is sampled, and the profile is
+  // compared with the model. read(path) returns how many objects of a profile
+  // are in use, by the name of their type.
+  using Profile = std::map<std::string, uint64_t>;
+  void CheckProfiles(std::function<Profile(const std::string& path)> read) {
+    read_profile_ = std::move(read);
+  }
 
   // Runs all steps; "" or a description of the first failure.
   std::string Run();
@@ -62,6 +73,7 @@ class Program {
   static int OnWalk(void* object, size_t size, const loam_type* type,
                     void* data);
   void CheckSpecials(const loam_stats& stats);
+  void CheckProfile();
   void QueryAddress();
 
   // ---- program_allocate.cc
@@ -241,6 +253,7 @@ class Program {
   bool is_finishing_ = false;
   std::unordered_set<uint64_t> last_calls_[3];
   std::unordered_set<loam_word> last_disposals_;
+  std::function<Profile(const std::string& path)> read_profile_;
   std::string failure_;
 };
 

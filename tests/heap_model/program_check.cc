@@ -1,7 +1,11 @@
 // Comparing the heap with the model.
 
+#include <unistd.h>
+
 #include <cinttypes>
+#include <cstdlib>
 #include <cstring>
+#include <string>
 
 #include "tests/heap_model/program.h"
 
@@ -82,6 +86,7 @@ void Program::Check() {
          stats.live_objects, model_.reached_objects(), FirstLost().c_str());
   }
   CheckSpecials(stats);
+  if (read_profile_) CheckProfile();
   Walk walk;
   walk.model = &model_;
   if (loam_heap_walk(m_, OnWalk, &walk) != LOAM_OK) {
@@ -123,6 +128,39 @@ void Program::CheckSpecials(const loam_stats& stats) {
   for (const auto& handle : model_.handles) CheckHandle(*handle);
   for (const auto& watch : model_.watches) CheckWatch(*watch);
   CheckWeakRoots();
+}
+
+// Every object is sampled: those of the last collection are in use.
+void Program::CheckProfile() {
+  const char* folder = getenv("TEST_TMPDIR");
+  const std::string path = std::string(folder != nullptr ? folder : "/tmp") +
+                           "/heap_model." + std::to_string(getpid()) + ".pprof";
+  if (loam_heap_profile_write(heap_, path.c_str()) != LOAM_OK) {
+    Fail("%s", loam_last_error());
+    return;
+  }
+  const Profile found = read_profile_(path);
+  unlink(path.c_str());
+  Profile expected;
+  for (const auto& [address, object] : model_.objects()) {
+    // What is there for its dispose function only is dead.
+    if (object->dispose_state != DisposeState::kAlive) continue;
+    // These have no type of their own.
+    const bool is_bytes = object->layout == &untyped_.map_heads;
+    expected[is_bytes ? untyped_.bytes.name : object->layout->name]++;
+    Count(Covered::kCheckedProfile);
+  }
+  const auto compare = [&](const std::string& type) {
+    const auto in = [&](const Profile& profile) {
+      const auto it = profile.find(type);
+      return it == profile.end() ? 0 : it->second;
+    };
+    if (in(found) == in(expected)) return;
+    Fail("%" PRIu64 " objects of %s in the heap profile, not %" PRIu64,
+         in(found), type.c_str(), in(expected));
+  };
+  for (const auto& [type, count] : found) compare(type);
+  for (const auto& [type, count] : expected) compare(type);
 }
 
 void Program::CheckTiny(const Object& object) {

@@ -15,6 +15,7 @@ narrow|tests with those, 37 bits of address, and a linear range to grow in
 slow|slow tests, optimized: stress, model-based, long runs
 asan-slow|slow tests with the address sanitizer
 fuzz|each fuzzer for a minute
+pprof|pprof reads heap profiles, and finds the leak that docs/profiling.md hunts
 memlab|memlab, from npm, and Chromium open heap snapshots and find a planted leak
 '
 
@@ -85,6 +86,19 @@ step_fuzz() {
     say "$fuzzer"
     "$bin/$(path_of_label "$fuzzer")" -max_total_time=60 -print_final_stats=1
   done
+}
+
+# Where there is no pprof or no dot, these tests say so and pass: not here.
+step_pprof() {
+  need_packages build libraries pprof
+  scratch_directory
+  local log=$DEV_SCRATCH/pprof.log
+  bazel_run test --config=opt --nocache_test_results --test_output=all \
+    //tests/profile:pprof_test //tests/docs:leak_hunt_test 2>&1 | tee "$log"
+  if grep -E '^(skipped|not tried|not checked):' "$log" >&2; then
+    echo "the tests did not find what they need in their PATH" >&2
+    return 1
+  fi
 }
 
 # The network is needed once, for memlab itself: it stays outside the tree.

@@ -20,6 +20,8 @@ libraries|libbenchmark-dev|/usr/include/benchmark/benchmark.h|the benchmark fram
 browser|chromium|chromium|to look at the heap map as a reader would
 npm|nodejs|node|memlab runs on it
 npm|npm|npm|to fetch memlab
+pprof|golang-go|go|pprof, which reads heap profiles
+pprof|graphviz|dot|its drawings
 clang|clang-19|clang-19|thread safety analysis, the thread sanitizer
 clang|lld-19|/usr/bin/ld.lld-19|the linker that goes with clang
 clang|libclang-rt-19-dev|/usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.tsan-x86_64.a|the sanitizers of clang
