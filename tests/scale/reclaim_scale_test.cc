@@ -122,6 +122,7 @@ TEST(ReclaimScaleTest, ALargeObjectGoesWhereDeadOnesWere) {
   printf("LOAM_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
   loam_options options = TestOptions();
   options.minimum_heap_bytes = 4 * heap_bytes;  // Not by itself.
+  options.profile_rate = 0;  // What is sampled may need memory of its own.
   TestHeap heap(options);
   const Mixture alive = {RegisterNode(heap.types(), LOAM_TYPE_HOT),
                          {16, 48, 96, 192, 640, 1280, 4096, 10'240},
