@@ -162,7 +162,8 @@ LOAM_API void loam_unwind_to(loam_mutator* m, const loam_unwind_point* point);
  */
 LOAM_API loam_status loam_fiber_create(loam_heap* heap, void* owner,
                                        loam_fiber** fiber);
-/* LOAM_WRONG_STATE while it is current on some mutator. */
+/* Before the memory of its native stack goes back to the OS: the heap profile
+ * may read there. LOAM_WRONG_STATE while it is current on some mutator. */
 LOAM_API loam_status loam_fiber_destroy(loam_fiber* fiber);
 /* Makes a fiber's root stack current on this mutator; NULL: the mutator's own.
  * A fiber that is current on another mutator is fatal. */
