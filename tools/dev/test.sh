@@ -5,7 +5,9 @@
 run_tests() {
   local config=$1 events=$2 status=0
   shift 2
+  # Some tests wait more than they compute.
   bazel_run test --config="$config" --keep_going \
+    --local_cpu_resources='HOST_CPUS*1.5' \
     --build_event_json_file="$events" "$@" || status=$?
   if ((status == 4)); then
     say "no test has these tags, which is fine"
