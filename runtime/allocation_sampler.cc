@@ -81,10 +81,6 @@ SamplingCountdown DrawCountdown(Mutator* m, uint64_t rate) {
   return (rate & ~LowBits(SamplingRate::kGenerationShift)) | bytes;
 }
 
-}  // namespace
-
-namespace {
-
 // Takes as many of `count` cells as lie before one with a sample point.
 size_t CountDown(SamplingCountdown* countdown, size_t cell_bytes,
                  size_t count) {

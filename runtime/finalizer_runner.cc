@@ -44,7 +44,6 @@ void FinalizerRunner::RunThread() {
       if (runtime_->Attach("finalizer runner", &m, &message) != Status::kOk) {
         if (!has_told) runtime_->Log(message.text);
         has_told = true;
-        m = nullptr;
         if (!queue->WaitFor(kRetryNanoseconds)) return;
         continue;
       }

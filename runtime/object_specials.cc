@@ -7,7 +7,6 @@
 #include "runtime/runtime.h"
 
 namespace loam {
-
 namespace {
 
 // Objects that share a cell are told apart by their addresses: nobody but the
@@ -136,7 +135,8 @@ Status Runtime::StopCleanup(const CleanupName& name, ErrorMessage* message) {
   return status;
 }
 
-// ---- Words of the embedder's
+// ---- Words of the embedder's. Looking for one that is not there is no
+// mistake, and has no message.
 
 EmbedderKind* Runtime::NewEmbedderKind(void (*died)(loam_mutator* m,
                                                     uintptr_t word, void* data),
@@ -147,8 +147,6 @@ EmbedderKind* Runtime::NewEmbedderKind(void (*died)(loam_mutator* m,
   if (memory == nullptr) return nullptr;
   return new (memory) EmbedderKind{died, data, this};
 }
-
-// Looking for a word that is not there is no mistake, and has no message.
 
 Status Runtime::SetWord(void* object, const EmbedderKind* kind, uintptr_t word,
                         ErrorMessage* message) {

@@ -32,7 +32,8 @@ bool StringTable::GrowPlaces() {
   constexpr size_t kFirstPlaces = 1024;
   const size_t size =
       std::max(kFirstPlaces, std::bit_ceil(2 * entries_.size() + 1));
-  // The old ones stay until there are new ones: out of memory is for now.
+  // The old ones stay until there are new ones: memory may run out, and later
+  // be there again.
   OsArray<uint32_t> places;
   if (!places.Extend(size)) return false;
   for (size_t i = 0; i < entries_.size(); i++) {

@@ -114,7 +114,7 @@ class Marker : public Tracer {
   EphemeronIndex* index_ = nullptr;
   bool has_never_cleared_ = false;
   bool is_resolving_ = false;
-  bool lost_records_ = false;  // some record is not, or not in the index
+  bool lost_records_ = false;  // all records are to be asked again
   bool some_key_may_be_dead_ = false;
 };
 

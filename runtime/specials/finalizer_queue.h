@@ -18,8 +18,8 @@ namespace loam {
 
 class FinalizerQueue {
  public:
-  // First in, first out: `count` records, linked by `next`. Calls the wake
-  // function if the queue was empty.
+  // First in, first out: `count` records from `first` to `last`, linked by
+  // `next`. Calls Wake if nothing waited.
   void Push(Special* first, Special* last, size_t count)
       LOAM_EXCLUDES(lock_, runner_mutex_);
   // NULL when no record waits.
@@ -28,6 +28,7 @@ class FinalizerQueue {
   // `count` more cells of a span wait. Returns whether nothing did before: then
   // the caller is to call Wake when it holds no lock.
   bool AddWaiting(WaitingCells* cells, size_t count) LOAM_EXCLUDES(lock_);
+  // Wakes the runner, and calls the wake function.
   void Wake() LOAM_EXCLUDES(runner_mutex_);
   // A span with cells that wait, or NULL.
   Span* FirstWaiting() LOAM_EXCLUDES(lock_);
